@@ -1,0 +1,31 @@
+/**
+ * The only door to time: deadlines, the turns of the event loop, and what time it is.
+ *
+ * The library asks no other source. A test hands in a clock of its own and moves it by hand.
+ */
+export interface Clock {
+  /** Milliseconds since 1970, never going backwards. */
+  now(): number
+  /** Calls `callback(argument)` once, after `ms` milliseconds. The argument spares each waiter a closure. */
+  setTimeout<T>(callback: (argument: T) => void, ms: number, argument: T): unknown
+  clearTimeout(timer: unknown): void
+  /** Calls `callback` in the next turn of the event loop, after pending input and output. */
+  nextTurn(callback: () => void): void
+  /** Calls `callback` in this turn, once the promise jobs that are queued now, and those they queue, have run. */
+  afterJobs(callback: () => void): void
+}
+
+/** Timers take a signed 32-bit number of milliseconds; a longer one fires early, and whoever waits looks at the time. */
+const LONGEST_TIMER = 2 ** 31 - 1
+
+/** The machine's own time. */
+export const systemClock: Clock = {
+  now: () => performance.timeOrigin + performance.now(),
+  setTimeout: (callback, ms, argument) => setTimeout(callback, Math.min(ms, LONGEST_TIMER), argument),
+  clearTimeout: (timer) => clearTimeout(timer as NodeJS.Timeout),
+  nextTurn: (callback) => {
+    setImmediate(callback)
+  },
+  // a tick runs when the queue of promise jobs is empty, so the job that asks for it comes last but never waits
+  afterJobs: (callback) => queueMicrotask(() => process.nextTick(callback)),
+}

@@ -1,0 +1,63 @@
+import { type LimitScope, SuspensionLimitError } from './errors.js'
+
+/**
+ * How many requests are held, in all and by group, against limits.
+ *
+ * What `enter` counted, `leave` must take back with the same groups. A refused `enter` counts nothing.
+ */
+export class HoldCount {
+  readonly #total: number
+  readonly #groups: { scope: LimitScope; limit: number; counts: Map<unknown, number> }[]
+  readonly #random: () => number
+  #size = 0
+
+  /** @param limits the scopes that are counted, each with its number; `Infinity` counts nothing */
+  constructor(limits: { total: number; perKey?: number; perClient?: number }, random: () => number) {
+    this.#total = limits.total
+    this.#random = random
+    this.#groups = (['perKey', 'perClient'] as const)
+      .map((scope) => ({ scope, limit: limits[scope] ?? Number.POSITIVE_INFINITY, counts: new Map() }))
+      .filter(({ limit }) => limit !== Number.POSITIVE_INFINITY)
+  }
+
+  get size(): number {
+    return this.#size
+  }
+
+  counts(scope: LimitScope): boolean {
+    return this.#groups.some((group) => group.scope === scope)
+  }
+
+  /**
+   * @param groups the group within each scope; a scope left out is not counted for this one
+   * @throws {SuspensionLimitError} the first limit that is met
+   */
+  enter(groups: Groups): void {
+    if (this.#size >= this.#total) throw new SuspensionLimitError('total', this.#total, this.#random)
+    for (const { scope, limit, counts } of this.#groups) {
+      if (scope in groups && (counts.get(groups[scope]) ?? 0) >= limit) {
+        throw new SuspensionLimitError(scope, limit, this.#random)
+      }
+    }
+    this.#size++
+    for (const { scope, counts } of this.#groups) {
+      if (scope in groups) counts.set(groups[scope], (counts.get(groups[scope]) ?? 0) + 1)
+    }
+  }
+
+  leave(groups: Groups): void {
+    this.#size--
+    for (const { scope, counts } of this.#groups) {
+      if (!(scope in groups)) continue
+      const count = counts.get(groups[scope]) ?? 0
+      if (count > 1) counts.set(groups[scope], count - 1)
+      else counts.delete(groups[scope])
+    }
+  }
+}
+
+export interface Groups {
+  total?: never
+  perKey?: unknown
+  perClient?: unknown
+}

@@ -1,0 +1,42 @@
+import type { Clock } from './clock.js'
+import type { Continuation, ContinuationContext } from './continuation.js'
+import type { WakeQueue } from './wake-queue.js'
+
+/** What holds for all requests of one boundary. */
+export interface Policy {
+  /** Milliseconds that a suspension lasts when nobody says otherwise. `0`, less, or `Infinity`: for ever. */
+  readonly timeout: number
+  /** The share of a timeout, 0 to 1, of which a random part is taken off. */
+  readonly jitter: number
+  readonly random: () => number
+  readonly clock: Clock
+  readonly queue: WakeQueue<Continuation>
+}
+
+/**
+ * The framework's side of one request: what the continuation asks of it. The continuation decides, the host acts.
+ */
+export interface Host {
+  readonly context: ContinuationContext
+  readonly policy: Policy
+  /** Who the client is, or `undefined` where that cannot be told. */
+  readonly clientId: string | undefined
+  /** The request is about to be held: throws when it cannot be, or must not be. */
+  admit(): void
+  /** The hold that was admitted is over. */
+  release(): void
+  /** Remembers the async context that it is called in, once, for `enter`. */
+  capture(): void
+  /** Calls `callback` in the request's own async context. */
+  enter<A, B>(callback: (a: A, b: B) => void, a: A, b: B): void
+  /** The handler is done for now and the request is held. */
+  parked(): void
+  /** The connection is gone, asked at this moment. */
+  isGone(): boolean
+  /** `complete()` has decided: end a response that the handler began by itself. */
+  completed(): void
+  /** Ends the response of a request that another one replaces. */
+  dismissed(): void
+  /** Tells the app of an error that belongs to no request's flow. */
+  report(error: unknown): void
+}

@@ -1,0 +1,49 @@
+import type { Continuation } from './continuation.js'
+import { InvalidTypeError } from './errors.js'
+import { invalid } from './options.js'
+
+/**
+ * What can be heard of a continuation. Any of them; each is called with the continuation, in the order of adding.
+ *
+ * A listener that throws, or whose promise rejects, is reported to the app's `error` event and stops nothing.
+ */
+export interface ContinuationListener {
+  /** The handler has returned suspended, or has begun to `wait()`. */
+  onSuspend?(continuation: Continuation): unknown
+  /** A `resume()` decided: the next dispatch is to come. */
+  onResume?(continuation: Continuation): unknown
+  /** The time is up and nothing decided yet: resume, complete, fail or set a new timeout here, or let it expire. */
+  onTimeout?(continuation: Continuation): unknown
+  /** An error ended the suspension: the handler threw after `suspend()`, or somebody called `fail()`. */
+  onError?(continuation: Continuation, error: unknown): unknown
+  /** The client left before it had its whole response. */
+  onDisconnect?(continuation: Continuation): unknown
+  /** The request is over, whatever happened. Called once, and last. */
+  onComplete?(continuation: Continuation): unknown
+}
+
+export type ContinuationEvent = keyof ContinuationListener
+
+const events: readonly string[] = [
+  'onSuspend',
+  'onResume',
+  'onTimeout',
+  'onError',
+  'onDisconnect',
+  'onComplete',
+] satisfies ContinuationEvent[]
+
+export function checkListener(listener: unknown): asserts listener is ContinuationListener {
+  const expected = `an object with any of ${events.join(', ')}`
+  if (typeof listener !== 'object' || listener === null) throw invalid('A listener', expected, listener)
+  let known = 0
+  for (const event of events) {
+    const heard = (listener as Record<string, unknown>)[event]
+    if (heard === undefined) continue
+    if (typeof heard !== 'function') throw invalid(`The listener's ${event}`, 'a function', heard)
+    known++
+  }
+  if (known === 0) throw invalid('A listener', expected, listener)
+  const unknown = Object.keys(listener).filter((name) => /^on[A-Z]/.test(name) && !events.includes(name))
+  if (unknown.length > 0) throw new InvalidTypeError(`There is no ${unknown.join(', ')}: a listener is ${expected}`)
+}

@@ -1,0 +1,51 @@
+import { InvalidRangeError, InvalidTypeError } from './errors.js'
+
+/** Says what was received, short enough for a message. */
+export function shown(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value)
+  if (typeof value === 'function') return `a function${value.name && ` ${value.name}`}`
+  if (typeof value !== 'object' || value === null) return String(value)
+  if (Array.isArray(value)) return 'an array'
+  const { name } = Object.getPrototypeOf(value)?.constructor ?? { name: '' }
+  return name && name !== 'Object' ? `an instance of ${name}` : 'an object'
+}
+
+export function invalid(what: string, expected: string, received: unknown): InvalidTypeError {
+  return new InvalidTypeError(`${what} must be ${expected}: got ${shown(received)}`)
+}
+
+/** Refuses what is not an object, and names every option that is not `known`. */
+export function checkOptions(of: string, options: unknown, known: readonly string[]): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw invalid(`The options of ${of}`, 'an object', options)
+  }
+  const unknown = Object.keys(options).filter((name) => !known.includes(name))
+  if (unknown.length > 0) {
+    throw new InvalidTypeError(`${of} has no option ${unknown.join(', ')}: it takes ${known.join(', ')}`)
+  }
+}
+
+export function checkNumber(what: string, value: unknown): asserts value is number {
+  if (typeof value !== 'number' || Number.isNaN(value)) throw invalid(what, 'a number', value)
+}
+
+/** A number between `least` and `most`, both included. */
+export function checkRange(what: string, value: unknown, least: number, most = Number.POSITIVE_INFINITY): void {
+  checkNumber(what, value)
+  if (value < least || value > most) {
+    const range = most === Number.POSITIVE_INFINITY ? `at least ${least}` : `between ${least} and ${most}`
+    throw new InvalidRangeError(`${what} must be ${range}: got ${value}`)
+  }
+}
+
+/** A whole number of at least `least`, or `Infinity` for as many as there are. */
+export function checkCount(what: string, value: unknown, least = 0): void {
+  checkRange(what, value, least)
+  if (!Number.isInteger(value) && value !== Number.POSITIVE_INFINITY) {
+    throw new InvalidRangeError(`${what} must be a whole number: got ${value}`)
+  }
+}
+
+export function checkFunction(what: string, value: unknown): void {
+  if (typeof value !== 'function') throw invalid(what, 'a function', value)
+}

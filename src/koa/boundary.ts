@@ -1,0 +1,112 @@
+import type Koa from 'koa'
+import { type Continuation, driver, Undispatch, type Verdict } from '../core/continuation.js'
+import { BoundaryError, DispatchLimitError } from '../core/errors.js'
+import { shown } from '../core/options.js'
+import { RequestHost } from './request-host.js'
+import type { Settings } from './settings.js'
+import { Snapshot } from './snapshot.js'
+
+const HOST: unique symbol = Symbol('koa-continuation')
+
+interface Held {
+  [HOST]?: RequestHost
+}
+
+/**
+ * Runs `first`, and where it suspends, `again` for every further dispatch, until the request is answered.
+ *
+ * The promise stays pending while the request is parked, so what stands above sees one request with its true end.
+ * Within another boundary the inner one wins: it holds the request and dispatches again what is below it.
+ *
+ * @param downstream what `first` and `again` call that is not theirs: where that has suspended, the next boundary
+ *   further out holds the request
+ */
+export async function runBoundary(
+  ctx: Koa.Context,
+  settings: Settings,
+  first: () => unknown,
+  again: () => unknown,
+  downstream?: { readonly suspended: boolean },
+): Promise<void> {
+  const held = ctx as Held
+  const outermost = held[HOST] === undefined
+  const host = held[HOST] ?? open(ctx, settings)
+  const snapshot = new Snapshot(ctx)
+  try {
+    for (let dispatch = first; ; dispatch = again) {
+      let pending: Verdict | Promise<Verdict>
+      try {
+        if (dispatch === again) checkDispatches(host)
+        await dispatch()
+        if (host.made === undefined) return
+        if (downstream?.suspended) {
+          if (outermost) throw new BoundaryError(uncovered)
+          return
+        }
+        pending = driver.returned(host.made, outermost)
+      } catch (error) {
+        const { made } = host
+        if (made === undefined) throw error
+        if (!(error instanceof Undispatch) || error.continuation !== made) {
+          driver.threw(made, error, outermost)
+          throw error
+        }
+        pending = driver.returned(made, outermost)
+      }
+      const verdict = typeof pending === 'string' ? pending : await pending
+      if (verdict === 'send') return
+      if (verdict === 'throw') throw driver.failure(host.made as Continuation)
+      snapshot.restore(ctx)
+    }
+  } finally {
+    if (outermost) host.open = false
+  }
+}
+
+function checkDispatches({ made, policy }: RequestHost): void {
+  if (driver.dispatches(made as Continuation) > policy.maxDispatches) throw new DispatchLimitError(policy.maxDispatches)
+}
+
+function open(ctx: Koa.Context, settings: Settings): RequestHost {
+  if (!Reflect.has(ctx, 'continuation')) Object.defineProperty(ctx.app.context, 'continuation', accessor)
+  const host = new RequestHost(ctx, settings)
+  ;(ctx as Held)[HOST] = host
+  return host
+}
+
+const accessor: PropertyDescriptor = {
+  configurable: true,
+  enumerable: false,
+  get(this: Koa.Context) {
+    return getContinuation(this)
+  },
+}
+
+/**
+ * The continuation of a Koa context, the same in every dispatch; what `ctx.continuation` answers.
+ *
+ * @throws {BoundaryError} where neither `continuations()` nor `suspendable()` stands above
+ * @throws {TypeError} `ERR_INVALID_OPTION` for what is no Koa context
+ */
+export function getContinuation(ctx: Koa.Context): Continuation {
+  const host = (ctx as Held | undefined | null)?.[HOST]
+  if (host !== undefined) return host.continuation
+  throw new BoundaryError(
+    `There is no continuation for ${describe(ctx)}: put app.use(continuations()) above the handler, ` +
+      'or wrap the handler in suspendable(handler)',
+  )
+}
+
+const uncovered =
+  'A handler downstream of suspendable() has suspended, and suspendable() runs again only what it was given: ' +
+  'put the handler into the suspendable(...), or app.use(continuations()) above both'
+
+/** A suspension is in force that nobody has dealt with yet. */
+export function isSuspended(ctx: Koa.Context): boolean {
+  return (ctx as Held)[HOST]?.made?.isSuspended() ?? false
+}
+
+function describe(ctx: unknown): string {
+  const { method, path } = (ctx ?? {}) as { method?: unknown; path?: unknown }
+  return typeof method === 'string' && typeof path === 'string' ? `${method} ${path}` : shown(ctx)
+}

@@ -1,0 +1,43 @@
+import type { Socket } from 'node:net'
+import type Koa from 'koa'
+
+type Closed = (finished: boolean) => void
+
+/** Those whose response waits behind another one on the same connection, by socket. */
+const queued = new WeakMap<Socket, Set<() => void>>()
+
+/**
+ * Calls `closed` once, when the socket is done with the response: `true` when all of it was handed over, `false` when
+ * the client left before.
+ *
+ * The `close` of a response tells both. A pipelined response has no socket until those before it are sent, and hears
+ * nothing of its end until then; for those the socket is asked.
+ */
+export function watchConnection({ req, res }: Koa.Context, closed: Closed): void {
+  if (isClosed(res)) {
+    closed(res.writableFinished)
+    return
+  }
+  res.once('close', () => closed(res.writableFinished))
+  if (res.socket !== null || req.httpVersionMajor >= 2) return
+
+  const { socket } = req
+  const left = (): void => closed(false)
+  let waiting = queued.get(socket)
+  if (waiting === undefined) {
+    const all = new Set<() => void>()
+    waiting = all
+    queued.set(socket, all)
+    socket.once('close', () => {
+      for (const left of all) left()
+    })
+  }
+  waiting.add(left)
+  res.once('close', () => queued.get(socket)?.delete(left))
+}
+
+/** Nothing more can be sent, whether all was sent or not. */
+export function isClosed(res: Koa.Context['res']): boolean {
+  const { stream } = res as { stream?: { destroyed: boolean } }
+  return stream === undefined ? res.destroyed : stream.destroyed
+}

@@ -1,0 +1,107 @@
+import { AsyncResource } from 'node:async_hooks'
+import type Koa from 'koa'
+import { Continuation, driver } from '../core/continuation.js'
+import { IllegalStateError } from '../core/errors.js'
+import type { Host } from '../core/host.js'
+import { isClosed, watchConnection } from './connection.js'
+import type { Settings } from './settings.js'
+
+/** Koa's side of one request. Made for every request that passes a boundary, so it costs next to nothing. */
+export class RequestHost implements Host {
+  readonly context: Koa.Context
+  readonly policy: Settings
+  /** Made when somebody asks for it. */
+  made: Continuation | undefined
+  /** The outermost boundary has not returned yet. */
+  open = true
+  #async: AsyncResource | undefined
+  #countedClient: string | undefined
+
+  constructor(context: Koa.Context, policy: Settings) {
+    this.context = context
+    this.policy = policy
+  }
+
+  get continuation(): Continuation {
+    if (this.made === undefined) {
+      const continuation = new Continuation(this, this.open)
+      this.made = continuation
+      watchConnection(this.context, (finished) => driver.close(continuation, finished))
+    }
+    return this.made
+  }
+
+  get clientId(): string | undefined {
+    return this.policy.clientId(this.context)
+  }
+
+  admit(): void {
+    const { req, res } = this.context
+    // set by Node where it hands a socket over, to a web socket say
+    if ((req as { upgrade?: boolean }).upgrade) {
+      throw new IllegalStateError(
+        'Cannot suspend a request whose connection was upgraded: there is no response to hold',
+      )
+    }
+    if (res.writableEnded && !this.isGone()) {
+      throw new IllegalStateError('Cannot suspend a request whose response has ended: suspend before you answer')
+    }
+    this.#countedClient = this.policy.countedClient(this.context)
+    this.policy.holds.enter(this.#groups())
+  }
+
+  release(): void {
+    this.policy.holds.leave(this.#groups())
+  }
+
+  #groups(): { perClient?: string } {
+    return this.#countedClient === undefined ? uncounted : { perClient: this.#countedClient }
+  }
+
+  capture(): void {
+    this.#async ??= new AsyncResource('Continuation', { requireManualDestroy: true })
+  }
+
+  enter<A, B>(callback: (a: A, b: B) => void, a: A, b: B): void {
+    if (this.#async === undefined) callback(a, b)
+    else this.#async.runInAsyncScope(callback, undefined, a, b)
+  }
+
+  /** A body that nobody reads stops the reading of the socket, and then nobody sees the client leave. */
+  parked(): void {
+    const { req } = this.context
+    if (req.readableFlowing === null && (!req.complete || req.readableLength > 0)) req.resume()
+  }
+
+  isGone(): boolean {
+    const { req, res } = this.context
+    if (res.writableFinished) return false
+    return isClosed(res) || (req.httpVersionMajor < 2 && req.socket.destroyed)
+  }
+
+  completed(): void {
+    const { context } = this
+    const { res } = context
+    if (res.writableEnded || !(res.headersSent || context.respond === false)) return
+    context.respond = false
+    res.end()
+  }
+
+  dismissed(): void {
+    this.context.body = null
+    this.context.status = 204
+  }
+
+  report(error: unknown): void {
+    const { app } = this.context
+    const reported =
+      error instanceof Error ? error : new Error('A continuation listener threw what is no error', { cause: error })
+    try {
+      app.emit('error', reported, this.context)
+    } catch (thrown) {
+      process.emitWarning(thrown instanceof Error ? thrown : String(thrown))
+    }
+  }
+}
+
+const uncounted = {}

@@ -1,0 +1,170 @@
+import type Koa from 'koa'
+
+/** What Koa's response and the routers keep beside what their types show. */
+interface Inside {
+  response: { _body: unknown; _explicitStatus: boolean | undefined; _explicitNullBody: boolean | undefined }
+  respond?: boolean | undefined
+  request: { params?: unknown }
+}
+
+/**
+ * What routers leave on the context: @koa/router, and those that follow its names. The path is looked at apart.
+ *
+ * `matched` grows in place, so it is copied.
+ */
+const routing = [
+  'params',
+  'captures',
+  'routerPath',
+  'routerName',
+  'router',
+  'routeMatched',
+  'matched',
+  '_matchedRoute',
+  '_matchedRouteName',
+] as const
+
+type Routing = Partial<Record<(typeof routing)[number], unknown>> & { _matchedParams?: ParamsSeen | undefined }
+
+/**
+ * How the response and the routing stood at the boundary, so that each dispatch begins there.
+ *
+ * `ctx.state`, the parsed body and whatever else hangs on the context stay as they are.
+ */
+export class Snapshot {
+  readonly #status: number
+  readonly #message: string
+  readonly #headers: readonly (readonly [name: string, value: number | string | string[]])[] | undefined
+  readonly #body: unknown
+  readonly #explicitStatus: boolean | undefined
+  readonly #explicitNullBody: boolean | undefined
+  readonly #respond: boolean | undefined
+  readonly #url: string | undefined
+  readonly #method: string | undefined
+  /** Without it, no router has run above. */
+  readonly #routing: Routing | undefined
+
+  constructor(ctx: Koa.Context) {
+    const { res, req } = ctx
+    const { response, respond } = ctx as unknown as Inside
+    this.#status = res.statusCode
+    this.#message = res.statusMessage
+    this.#headers = headersOf(res)
+    this.#body = response._body
+    this.#explicitStatus = response._explicitStatus
+    this.#explicitNullBody = response._explicitNullBody
+    this.#respond = respond
+    this.#url = req.url
+    this.#method = req.method
+    this.#routing = routingOf(ctx as Routing)
+  }
+
+  restore(ctx: Koa.Context): void {
+    const { res, req } = ctx
+    req.url = this.#url
+    req.method = this.#method
+    this.#restoreRouting(ctx)
+    if (res.headersSent) return
+    const inside = ctx as unknown as Inside
+    const { response } = inside
+    if (response._body !== this.#body) {
+      abandon(response._body)
+      response._body = this.#body
+    }
+    response._explicitStatus = this.#explicitStatus
+    response._explicitNullBody = this.#explicitNullBody
+    if (inside.respond !== this.#respond) inside.respond = this.#respond
+    res.statusCode = this.#status
+    // HTTP/2 has no status message, and warns of one that is set
+    if (res.statusMessage !== this.#message) res.statusMessage = this.#message
+    this.#restoreHeaders(res)
+  }
+
+  #restoreHeaders(res: Koa.Context['res']): void {
+    const before = this.#headers
+    for (const name of res.getHeaderNames()) {
+      if (!before?.some(([kept]) => kept.toLowerCase() === name)) res.removeHeader(name)
+    }
+    if (before === undefined) return
+    for (const [name, value] of before) {
+      if (!isSame(res.getHeader(name), value)) res.setHeader(name, value)
+    }
+  }
+
+  #restoreRouting(ctx: Koa.Context): void {
+    const now = ctx as Routing
+    const before = this.#routing
+    for (const name of routing) {
+      const value = before?.[name]
+      if (now[name] === value && name !== 'matched') continue
+      now[name] = Array.isArray(value) ? [...value] : value
+    }
+    if (now._matchedParams !== undefined) now._matchedParams = before?._matchedParams?.anew()
+    const { request } = ctx as unknown as Inside
+    if (request.params !== undefined) request.params = before?.params
+  }
+}
+
+function headersOf(res: Koa.Context['res']): [string, number | string | string[]][] | undefined {
+  const names = res.getHeaderNames()
+  if (names.length === 0) return undefined
+  // HTTP/1 keeps the names as they were written
+  const { getRawHeaderNames } = res as { getRawHeaderNames?: () => string[] }
+  const written = getRawHeaderNames?.call(res) ?? names
+  return written.map((name) => {
+    const value = res.getHeader(name) as number | string | string[]
+    return [name, Array.isArray(value) ? [...value] : value]
+  })
+}
+
+function isSame(one: unknown, other: unknown): boolean {
+  if (!Array.isArray(one) || !Array.isArray(other)) return one === other
+  return one.length === other.length && one.every((value, place) => value === other[place])
+}
+
+function routingOf(ctx: Routing): Routing | undefined {
+  if (ctx.params === undefined && ctx.matched === undefined && ctx.routerPath === undefined) return undefined
+  const before: Routing = {}
+  for (const name of routing) before[name] = ctx[name]
+  if (Array.isArray(ctx.matched)) before.matched = [...ctx.matched]
+  if (ctx._matchedParams !== undefined) {
+    before._matchedParams = new ParamsSeen(ctx._matchedParams)
+    ctx._matchedParams = before._matchedParams.anew()
+  }
+  return before
+}
+
+/** Which `router.param()` handlers have run: those from above the boundary, and of each dispatch its own. */
+class ParamsSeen {
+  readonly #above: Pick<WeakMap<object, unknown>, 'has' | 'get'>
+  readonly #here = new WeakMap<object, unknown>()
+
+  constructor(above: Pick<WeakMap<object, unknown>, 'has' | 'get'>) {
+    this.#above = above
+  }
+
+  anew(): ParamsSeen {
+    return new ParamsSeen(this.#above)
+  }
+
+  has(handler: object): boolean {
+    return this.#here.has(handler) || this.#above.has(handler)
+  }
+
+  get(handler: object): unknown {
+    return this.#here.has(handler) ? this.#here.get(handler) : this.#above.get(handler)
+  }
+
+  set(handler: object, value: unknown): this {
+    this.#here.set(handler, value)
+    return this
+  }
+}
+
+/** A stream that a suspended dispatch had set as its body will not be sent: let go of what it holds. */
+function abandon(body: unknown): void {
+  const stream = body as { pipe?: unknown; destroy?: () => void; once?: (event: string, listener: () => void) => void }
+  if (typeof stream?.pipe !== 'function' || typeof stream.destroy !== 'function') return
+  stream.once?.('error', () => {})
+  stream.destroy()
+}

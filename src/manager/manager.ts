@@ -1,0 +1,234 @@
+import {
+  type Continuation,
+  type ContinuationAttributes,
+  type ContinuationContext,
+  copyAttributes,
+  driver,
+} from '../core/continuation.js'
+import { type Groups, HoldCount } from '../core/hold-count.js'
+import { checkCount, checkFunction, checkOptions, invalid } from '../core/options.js'
+import { Line, type Link } from './line.js'
+
+export interface ManagerOptions {
+  /**
+   * How many may wait: in all, under one key, of one client. Over it `stash()` throws a 503. Default `Infinity` each:
+   * the boundary has limits of its own.
+   */
+  limits?: { total?: number | undefined; perKey?: number | undefined; perClient?: number | undefined } | undefined
+  /**
+   * What becomes of a client's first request when it stashes a second one under the same key: `'both'` wait, or the
+   * second `'replace'`s the first, which is answered 204. Default `'both'`.
+   */
+  second?: 'both' | 'replace' | undefined
+  /** Who the client is. Default what the boundary says, and that is `ctx.ip` by default. */
+  clientId?: ((context: ContinuationContext) => string | undefined) | undefined
+  /** Numbers from 0 to 1 for `Retry-After`. Default `Math.random`. */
+  random?: (() => number) | undefined
+}
+
+/**
+ * Keeps suspended continuations, by key, until somebody decides them.
+ *
+ * - Whoever is resumed, completed, failed, expired or gone leaves by itself, at once.
+ * - Under a key, first come, first woken.
+ * - `resume`, `complete`, `fail` and `broadcast` decide those that wait at the moment of the call, and say how many.
+ * - Stashing, leaving, waking one, and looking one up cost the same however many wait.
+ *
+ * @example
+ * ```ts
+ * const clients = new ContinuationManager()
+ *
+ * router.get('/subscribe', (ctx) => {
+ *   const { continuation } = ctx
+ *   if (continuation.isInitial()) {
+ *     continuation.suspend()
+ *     clients.stash(continuation)
+ *     return
+ *   }
+ *   ctx.body = continuation.isExpired() ? '' : continuation.getAttribute('message')
+ * })
+ *
+ * router.post('/publish', (ctx) => {
+ *   clients.broadcast({ message: ctx.request.body.message })
+ *   ctx.body = 'ok'
+ * })
+ * ```
+ */
+export class ContinuationManager implements Iterable<Continuation> {
+  readonly #lines = new Map<unknown, Line>()
+  /** The last link of each. */
+  readonly #byId = new Map<string, Link>()
+  readonly #count: HoldCount
+  readonly #replaces: boolean
+  readonly #needsClient: boolean
+  readonly #clientId: ((context: ContinuationContext) => string | undefined) | undefined
+
+  /** @throws {TypeError | RangeError} `ERR_INVALID_OPTION` for options not known, of the wrong type or out of range */
+  constructor(options: ManagerOptions = {}) {
+    checkOptions('A ContinuationManager', options, ['limits', 'second', 'clientId', 'random'])
+    const { limits = {}, second = 'both', clientId, random = Math.random } = options
+    checkOptions('limits', limits, ['total', 'perKey', 'perClient'])
+    const none = Number.POSITIVE_INFINITY
+    const { total = none, perKey = none, perClient = none } = limits
+    checkCount('limits.total', total)
+    checkCount('limits.perKey', perKey)
+    checkCount('limits.perClient', perClient)
+    if (second !== 'both' && second !== 'replace') throw invalid('second', "'both' or 'replace'", second)
+    if (clientId !== undefined) checkFunction('clientId', clientId)
+    checkFunction('random', random)
+    this.#count = new HoldCount({ total, perKey, perClient }, random)
+    this.#replaces = second === 'replace'
+    this.#needsClient = this.#replaces || perClient !== none
+    this.#clientId = clientId
+  }
+
+  /** How many continuations wait. */
+  get size(): number {
+    return this.#byId.size
+  }
+
+  /**
+   * Keeps a continuation under a key until it is decided or over. Suspend it first; before a `wait()` of the same
+   * handler it may be stashed too.
+   *
+   * One that is decided or over already is not kept, and that is no error. Under the same key a second time: nothing
+   * changes. Under another key: it waits under both, and leaves both together.
+   *
+   * @param key any value, told apart as a `Map` does. Default `undefined`, a key like any other
+   * @returns how many wait under the key now
+   * @throws {SuspensionLimitError} over a limit; thrown on by the handler, it is answered 503
+   * @throws {TypeError} `ERR_INVALID_OPTION` for what is no continuation
+   */
+  stash(continuation: Continuation, key?: unknown): number {
+    if (!driver.isContinuation(continuation)) {
+      throw invalid(
+        'What is stashed',
+        'a continuation, as ctx.continuation is under continuations() or suspendable()',
+        continuation,
+      )
+    }
+    const known = this.#lines.get(key)
+    if (!driver.canBeHeld(continuation)) return known?.size ?? 0
+    const also = this.#byId.get(continuation.id)
+    for (let link = also; link !== undefined; link = link.also) {
+      if (link.line === known) return known.size
+    }
+
+    const client = this.#needsClient ? this.#clientOf(continuation) : undefined
+    const older = known?.of(client)
+    if (older !== undefined && !driver.dismiss(older.continuation)) older.letGo()
+    const groups: Groups = client === undefined ? { perKey: key } : { perKey: key, perClient: client }
+    this.#count.enter(groups)
+
+    // looked up again: the older one may have been the last of its line
+    const line = this.#lines.get(key) ?? new Line(key, this.#replaces)
+    this.#lines.set(key, line)
+    const link: Link = {
+      continuation,
+      line,
+      client,
+      also,
+      before: undefined,
+      after: undefined,
+      letGo: () => {
+        line.remove(link)
+        if (line.size === 0) this.#lines.delete(key)
+        this.#byId.delete(continuation.id)
+        this.#count.leave(groups)
+      },
+    }
+    line.push(link)
+    this.#byId.set(continuation.id, link)
+    driver.hold(continuation, link)
+    return line.size
+  }
+
+  #clientOf(continuation: Continuation): string | undefined {
+    return this.#clientId === undefined ? continuation.clientId : this.#clientId(continuation.context)
+  }
+
+  /**
+   * Lets those that wait under a key be dispatched again, with `attributes` set: the first `count` of them, or all.
+   *
+   * @param count default all
+   * @returns how many it woke
+   * @throws {TypeError | RangeError} `ERR_INVALID_OPTION` for attributes that are no object, or a count that is no
+   *   whole number
+   */
+  resume(key?: unknown, attributes?: Partial<ContinuationAttributes>, count = Number.POSITIVE_INFINITY): number {
+    checkCount('count', count)
+    const copy = copyAttributes(attributes)
+    return decide(this.#lines.get(key), count, (continuation) => driver.resume(continuation, copy))
+  }
+
+  /**
+   * Lets all that wait, under whatever key, be dispatched again, with `attributes` set.
+   *
+   * @returns how many it woke
+   * @throws {TypeError} `ERR_INVALID_OPTION` for attributes that are no object
+   */
+  broadcast(attributes?: Partial<ContinuationAttributes>): number {
+    const copy = copyAttributes(attributes)
+    return decide(this, Number.POSITIVE_INFINITY, (continuation) => driver.resume(continuation, copy))
+  }
+
+  /** Sends what the contexts under a key hold now. @returns how many it completed */
+  complete(key?: unknown): number {
+    return decide(this.#lines.get(key), Number.POSITIVE_INFINITY, (continuation) => continuation.complete())
+  }
+
+  /**
+   * Ends all that wait under a key with an error, through Koa's own error handling.
+   *
+   * @returns how many it ended
+   * @throws {TypeError} `ERR_INVALID_OPTION` without an error
+   */
+  fail(key: unknown, error: unknown): number {
+    if (error === undefined || error === null) throw invalid('What requests fail with', 'an error', error)
+    return decide(this.#lines.get(key), Number.POSITIVE_INFINITY, (continuation) => continuation.fail(error))
+  }
+
+  /** The waiting continuation with this id, if there is one. */
+  get(id: string): Continuation | undefined {
+    return this.#byId.get(id)?.continuation
+  }
+
+  /** The keys under which somebody waits, in the order of their first arrival. */
+  keys(): IterableIterator<unknown> {
+    return this.#lines.keys()
+  }
+
+  /** All that wait, in order of arrival. */
+  *[Symbol.iterator](): IterableIterator<Continuation> {
+    for (const { continuation } of this.#byId.values()) yield continuation
+  }
+
+  /** @internal */
+  [Symbol.for('nodejs.util.inspect.custom')](_depth: number, options: object, inspect: typeof String): string {
+    const lines = [...this.#lines.values()].map((line): [unknown, Continuation[]] => [line.key, [...line]])
+    const of = (value: unknown): string => (inspect as (value: unknown, options: object) => string)(value, options)
+    return `ContinuationManager { ${this.size} waiting } ${of(new Map(lines))}`
+  }
+}
+
+/** Collects those that wait, then decides them: what a listener does meanwhile adds nobody, and hides nobody. */
+function decide(
+  waiting: Iterable<Continuation> | undefined,
+  count: number,
+  decideOne: (continuation: Continuation) => boolean,
+): number {
+  let decided = 0
+  if (waiting === undefined) return decided
+  for (;;) {
+    const some: Continuation[] = []
+    for (const continuation of waiting) {
+      if (some.length >= count - decided) break
+      if (driver.isWaiting(continuation)) some.push(continuation)
+    }
+    let gained = 0
+    for (const continuation of some) if (driver.isWaiting(continuation) && decideOne(continuation)) gained++
+    decided += gained
+    // asked for a number, and a listener got in between: the next in line have their chance
+    if (gained === some.length || gained === 0 || count === Number.POSITIVE_INFINITY) return decided
+  }
+}
