@@ -9,7 +9,7 @@ for (const [command, ...args] of [
   [process.execPath, 'scripts/build.js'],
   [bin('tsc'), '-p', '.'],
   [bin('biome'), 'check', '.'],
-  [bin('mocha'), ...process.argv.slice(2)],
+  [bin('mocha'), 'spec/**/*.spec.ts', ...process.argv.slice(2)],
 ]) {
   const { status } = spawnSync(command, args, { cwd: root, stdio: 'inherit' })
   if (status !== 0) process.exit(status ?? 1)

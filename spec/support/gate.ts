@@ -16,7 +16,11 @@ export function gate<T = void>(): Gate<T> {
 /** The next turn of the event loop. */
 export const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
-/** Turns the loop until the fact holds; the test's own timeout is the only bound. */
+/** Turns the loop until the fact holds. The bound is for a fact that never comes: it must not keep the process. */
 export async function until(fact: () => boolean): Promise<void> {
-  while (!fact()) await turn()
+  const end = performance.now() + 10_000
+  while (!fact()) {
+    if (performance.now() > end) throw new Error(`it never came true: ${fact}`)
+    await turn()
+  }
 }

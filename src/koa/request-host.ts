@@ -70,7 +70,8 @@ export class RequestHost implements Host {
   /** A body that nobody reads stops the reading of the socket, and then nobody sees the client leave. */
   parked(): void {
     const { req } = this.context
-    if (req.readableFlowing === null && (!req.complete || req.readableLength > 0)) req.resume()
+    const { 'content-length': length, 'transfer-encoding': encoding } = req.headers
+    if ((length !== undefined || encoding !== undefined) && req.readableFlowing === null) req.resume()
   }
 
   isGone(): boolean {

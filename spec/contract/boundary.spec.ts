@@ -1,0 +1,382 @@
+import assert from 'node:assert/strict'
+import { AsyncLocalStorage } from 'node:async_hooks'
+import Router from '@koa/router'
+import Koa from 'koa'
+import compose from 'koa-compose'
+import mount from 'koa-mount'
+import { type Continuation, ContinuationManager, continuations, getContinuation, suspendable } from '../../src/index.js'
+import { until } from '../support/gate.js'
+import { type Served, serve } from '../support/serve.js'
+
+describe('the re-dispatch boundary', () => {
+  let served: Served
+  let clients: ContinuationManager
+  let ran: string[]
+
+  beforeEach(() => {
+    clients = new ContinuationManager()
+    ran = []
+  })
+  afterEach(() => served.close())
+
+  /** Suspends at the first dispatch, answers at the second. */
+  const handler: Koa.Middleware = (ctx) => {
+    const continuation = getContinuation(ctx)
+    ran.push('handler')
+    if (continuation.isInitial()) {
+      continuation.suspend()
+      clients.stash(continuation)
+    } else ctx.body = 'done'
+  }
+
+  const passing =
+    (name: string): Koa.Middleware =>
+    (_ctx, next) => {
+      ran.push(name)
+      return next()
+    }
+
+  async function resumed(path = '/') {
+    const asking = served.get(path)
+    await until(() => clients.size === 1)
+    clients.broadcast()
+    return asking
+  }
+
+  it('continuations(): everything below it in the app runs again, nothing above', async () => {
+    const app = new Koa()
+    app.use(passing('above')).use(continuations()).use(passing('below')).use(handler)
+    served = await serve(app)
+    assert.equal((await resumed()).body, 'done')
+    assert.deepEqual(ran, ['above', 'below', 'handler', 'below', 'handler'])
+  })
+
+  it("continuations(): honours the app's compose", async () => {
+    let composed = 0
+    const app = new Koa({
+      compose: (middleware: Parameters<typeof compose>[0]) => {
+        composed++
+        return compose(middleware)
+      },
+    } as object)
+    app.use(continuations()).use(handler)
+    served = await serve(app)
+    await resumed()
+    await resumed()
+    // the app itself, and what is below: once for all requests
+    assert.equal(composed, 2)
+  })
+
+  it('suspendable(): runs again just what it was given', async () => {
+    const app = new Koa()
+    app.use(passing('above')).use(suspendable(passing('inside'), handler)).use(passing('downstream'))
+    served = await serve(app)
+    assert.equal((await resumed()).body, 'done')
+    assert.deepEqual(ran, ['above', 'inside', 'handler', 'inside', 'handler'])
+  })
+
+  it('suspendable(): the nearest boundary wins, and it is the same continuation', async () => {
+    const seen = new Set<Continuation>()
+    const app = new Koa()
+    const see: Koa.Middleware = (ctx, next) => {
+      seen.add(ctx.continuation)
+      return next()
+    }
+    app.use(continuations()).use(passing('between')).use(see).use(suspendable(see, handler))
+    served = await serve(app)
+    await resumed()
+    assert.deepEqual(ran, ['between', 'handler', 'handler'])
+    assert.equal(seen.size, 1)
+  })
+
+  it('what stands between two boundaries may suspend too: the outer one holds it', async () => {
+    const app = new Koa()
+    app.use(continuations())
+    app.use(async (ctx, next) => {
+      ran.push('between')
+      if (ctx.continuation.isInitial()) {
+        ctx.continuation.suspend()
+        clients.stash(ctx.continuation)
+        return
+      }
+      await next()
+    })
+    app.use(
+      suspendable((ctx) => {
+        ran.push('inner')
+        if (ran.filter((name) => name === 'inner').length === 1) {
+          ctx.continuation.suspend()
+          clients.stash(ctx.continuation)
+        } else ctx.body = 'both'
+      }),
+    )
+    served = await serve(app)
+    const asking = served.get('/')
+    await until(() => clients.size === 1)
+    clients.broadcast()
+    await until(() => clients.size === 1)
+    clients.broadcast()
+    assert.equal((await asking).body, 'both')
+    assert.deepEqual(ran, ['between', 'between', 'inner', 'inner'])
+  })
+
+  it('suspendable(): what is downstream and suspends is held by the next boundary further out', async () => {
+    const app = new Koa()
+    app.use(continuations()).use(suspendable(passing('inside'))).use(handler)
+    served = await serve(app)
+    assert.equal((await resumed()).body, 'done')
+    assert.deepEqual(ran, ['inside', 'handler', 'inside', 'handler'])
+  })
+
+  it('suspendable(): without one further out, what is downstream cannot suspend: an error says what to do', async () => {
+    const app = new Koa()
+    app.use(suspendable(passing('inside'))).use(handler)
+    served = await serve(app)
+    assert.equal((await served.get('/')).status, 500)
+    assert.match(String(served.errors[0]), /put the handler into the suspendable/)
+    assert.equal(clients.size, 0)
+  })
+
+  it('suspendable(): what is downstream runs once; a next() in a later dispatch is refused', async () => {
+    const app = new Koa()
+    app.use(
+      suspendable(async (ctx, next) => {
+        await next()
+        if (ctx.continuation.isInitial()) {
+          ctx.continuation.suspend()
+          clients.stash(ctx.continuation)
+        }
+      }),
+    )
+    app.use(passing('downstream'))
+    served = await serve(app)
+    assert.equal((await resumed()).status, 500)
+    assert.equal((served.errors[0] as { code?: string }).code, 'ERR_ILLEGAL_STATE')
+    assert.deepEqual(ran, ['downstream'])
+  })
+
+  describe('where continuations() cannot find its place, an error names suspendable', () => {
+    const misplaced: Record<string, (app: Koa) => void> = {
+      'in a router': (app) => app.use(new Router().use(continuations()).get('/', handler).routes()),
+      'in a mounted app': (app) => app.use(mount('/', new Koa().use(continuations()).use(handler))),
+      'in another composition': (app) => app.use(compose([continuations(), handler])),
+    }
+    for (const [where, build] of Object.entries(misplaced)) {
+      it(where, async () => {
+        const app = new Koa()
+        build(app)
+        served = await serve(app)
+        assert.equal((await served.get('/')).status, 500)
+        const [error] = served.errors as (Error & { code?: string })[]
+        assert.equal(error?.code, 'ERR_NO_BOUNDARY')
+        assert.match(error?.message ?? '', /suspendable/)
+      })
+    }
+  })
+
+  describe('getContinuation(ctx)', () => {
+    it('is the same on every dispatch, and the same as ctx.continuation', async () => {
+      const seen = new Set<Continuation>()
+      const app = new Koa()
+      app.use(continuations())
+      app.use((ctx, next) => {
+        seen.add(getContinuation(ctx)).add(ctx.continuation)
+        return next()
+      })
+      app.use(handler)
+      served = await serve(app)
+      await resumed()
+      assert.equal(seen.size, 1)
+    })
+
+    it('without a boundary above: an error that names continuations and suspendable', async () => {
+      const router = new Router()
+      router.get('/held', suspendable(handler))
+      router.get('/function', (ctx) => getContinuation(ctx as Koa.Context).suspend())
+      router.get('/property', (ctx) => ctx.continuation.suspend())
+      served = await serve(new Koa().use(router.routes()))
+      await resumed('/held')
+      for (const path of ['/function', '/property']) {
+        assert.equal((await served.get(path)).status, 500)
+        const error = served.errors.pop() as Error & { code?: string }
+        assert.equal(error.code, 'ERR_NO_BOUNDARY')
+        assert.match(error.message, new RegExp(`GET ${path}.*continuations\\(\\).*suspendable`))
+      }
+      assert.throws(() => getContinuation(undefined as never), { code: 'ERR_NO_BOUNDARY' })
+    })
+
+    it('above the boundary, once it has returned: there, and no longer to be suspended', async () => {
+      const app = new Koa()
+      app.use(async (ctx, next) => {
+        await next()
+        assert.equal(ctx.continuation.isSuspended(), false)
+        assert.throws(() => ctx.continuation.suspend(), { code: 'ERR_ILLEGAL_STATE' })
+        ctx.body = 'seen'
+      })
+      app.use(continuations())
+      served = await serve(app)
+      assert.equal((await served.get('/')).body, 'seen')
+    })
+  })
+
+  it('each dispatch starts from the same response: status, headers and body as they were at the boundary', async () => {
+    const starts: unknown[] = []
+    const app = new Koa()
+    app.use((ctx, next) => {
+      ctx.set('X-Above', 'kept')
+      ctx.set('Set-Cookie', ['a=1'])
+      ctx.set('X-Replaced', 'original')
+      return next()
+    })
+    app.use(continuations())
+    app.use((ctx) => {
+      starts.push([ctx.status, ctx.message, ctx.body, { ...ctx.response.headers }])
+      if (!ctx.continuation.isInitial()) {
+        ctx.body = { fresh: true }
+        return
+      }
+      ctx.status = 202
+      ctx.message = 'Held'
+      ctx.body = '<p>left over</p>'
+      ctx.set('X-Left-Over', '1')
+      ctx.set('X-Replaced', 'changed')
+      ctx.append('Set-Cookie', 'b=2')
+      ctx.remove('X-Above')
+      ctx.continuation.suspend()
+      clients.stash(ctx.continuation)
+    })
+    served = await serve(app)
+    const answer = await resumed()
+    assert.deepEqual(starts[1], starts[0])
+    assert.equal(answer.status, 200)
+    assert.deepEqual(answer.headers['set-cookie'], ['a=1'])
+    assert.equal(answer.headers['content-type'], 'application/json; charset=utf-8')
+    assert.deepEqual(
+      [answer.headers['x-above'], answer.headers['x-replaced'], answer.headers['x-left-over']],
+      ['kept', 'original', undefined],
+    )
+    assert.equal(answer.body, '{"fresh":true}')
+  })
+
+  it('a stream that a suspended dispatch had set as its body is let go', async () => {
+    const { Readable } = await import('node:stream')
+    const stream = new Readable({ read() {} })
+    const app = new Koa()
+    app.use(continuations())
+    app.use((ctx) => {
+      if (!ctx.continuation.isInitial()) {
+        ctx.body = String(stream.destroyed)
+        return
+      }
+      ctx.body = stream
+      ctx.continuation.suspend()
+      clients.stash(ctx.continuation)
+    })
+    served = await serve(app)
+    assert.equal((await resumed()).body, 'true')
+  })
+
+  it('ctx.state and what else hangs on the context stay', async () => {
+    const app = new Koa()
+    app.use(continuations())
+    app.use((ctx, next) => {
+      ctx.state['count'] = (ctx.state['count'] ?? 0) + 1
+      ctx['own'] ??= ctx.state['count']
+      return next()
+    })
+    app.use((ctx) => {
+      handler(ctx, async () => {})
+      if (!ctx.continuation.isInitial()) ctx.body = `${ctx.state['count']} ${ctx['own']}`
+    })
+    served = await serve(app)
+    assert.equal((await resumed()).body, '2 1')
+  })
+
+  it("async context in each dispatch and listener is the request's own, not the resumer's", async () => {
+    const store = new AsyncLocalStorage<string>()
+    const app = new Koa()
+    const note = (what: string) => ran.push(`${what}: ${store.getStore()}`)
+    app.use((ctx, next) => store.run(ctx.path, next))
+    app.use(continuations())
+    app.use(async (ctx) => {
+      const { continuation } = ctx
+      note('dispatch')
+      if (!continuation.isInitial()) {
+        continuation.addContinuationListener({ onComplete: () => note('late') })
+        return
+      }
+      continuation.suspend()
+      continuation.addContinuationListener({
+        onSuspend: () => note('onSuspend'),
+        onResume: () => note('onResume'),
+        onComplete: () => note('onComplete'),
+      })
+      clients.stash(continuation)
+    })
+    served = await serve(app)
+    const asking = served.get('/request')
+    await until(() => clients.size === 1)
+    const [continuation] = clients as Iterable<Continuation>
+    store.run('the resumer', () => {
+      continuation?.addContinuationListener({ onResume: () => note('added outside') })
+      clients.broadcast()
+    })
+    await asking
+    await until(() => continuation?.phase === 'ended')
+    assert.deepEqual(ran, [
+      'dispatch: /request',
+      'onSuspend: /request',
+      'onResume: /request',
+      'added outside: /request',
+      'dispatch: /request',
+      'onComplete: /request',
+      'late: /request',
+    ])
+  })
+
+  it('works the same for every method', async () => {
+    const app = new Koa()
+    app.use(continuations()).use(handler)
+    served = await serve(app)
+    for (const method of ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'PROPFIND']) {
+      const asking = served.ask(method, '/')
+      await until(() => clients.size === 1)
+      clients.broadcast()
+      const answer = await asking
+      assert.deepEqual([answer.status, answer.body], [200, method === 'HEAD' ? '' : 'done'], method)
+    }
+  })
+
+  it('a connection that was upgraded cannot be suspended: an error with a code', async () => {
+    const app = new Koa()
+    app.use(continuations())
+    app.use((ctx) => {
+      ctx.respond = false
+      try {
+        ctx.continuation.suspend()
+      } catch (error) {
+        ran.push((error as { code: string }).code)
+      }
+      ctx.req.socket.end('HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok')
+    })
+    served = await serve(app)
+    const { ServerResponse } = await import('node:http')
+    const callback = app.callback()
+    served.server.on('upgrade', (req) => callback(req, new ServerResponse(req)))
+    await served.get('/', { connection: 'upgrade', upgrade: 'websocket' })
+    assert.deepEqual(ran, ['ERR_ILLEGAL_STATE'])
+  })
+
+  it('a response that has ended cannot be suspended: an error with a code', async () => {
+    const app = new Koa()
+    app.use(continuations())
+    app.use((ctx) => {
+      ctx.respond = false
+      ctx.res.end('ended')
+      assert.throws(() => ctx.continuation.suspend(), { code: 'ERR_ILLEGAL_STATE', message: /before you answer/ })
+    })
+    served = await serve(app)
+    assert.equal((await served.get('/')).body, 'ended')
+    assert.deepEqual(served.errors, [])
+  })
+})

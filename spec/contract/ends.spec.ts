@@ -1,0 +1,267 @@
+import assert from 'node:assert/strict'
+import { connect } from 'node:net'
+import Koa from 'koa'
+import { type Continuation, ContinuationManager, continuations } from '../../src/index.js'
+import { gate, turn, until } from '../support/gate.js'
+import { type Scene, scene } from '../support/scene.js'
+import { serve } from '../support/serve.js'
+
+describe('errors and ends', () => {
+  let stage: Scene
+  afterEach(() => stage.close())
+
+  it("handler throws, not suspended: Koa's error handling, as without the library", async () => {
+    stage = await scene(() => {
+      throw Object.assign(new Error('teapot'), { status: 418, expose: true })
+    })
+    const answer = await stage.get('/')
+    assert.deepEqual([answer.status, answer.body], [418, 'teapot'])
+    await until(() => stage.continuation.phase === 'ended')
+    assert.deepEqual(stage.heard, ['onComplete'])
+  })
+
+  for (const decision of ['nothing', 'resume', 'complete', 'fail'] as const) {
+    it(`handler throws after suspend() and ${decision}: the error at once, no later dispatch; onError, then onComplete`, async () => {
+      const clients = new ContinuationManager()
+      let dispatches = 0
+      stage = await scene((ctx) => {
+        const { continuation } = ctx
+        dispatches++
+        continuation.suspend()
+        clients.stash(continuation)
+        if (decision === 'fail') continuation.fail(new Error('of fail()'))
+        else if (decision !== 'nothing') continuation[decision]()
+        throw new Error('thrown')
+      })
+      assert.equal((await stage.get('/')).status, 500)
+      assert.deepEqual(stage.errors.map(String), ['Error: thrown'])
+      assert.equal(stage.clock.timers, 0)
+      assert.equal(clients.size, 0)
+      await until(() => stage.continuation.phase === 'ended')
+      await turn()
+      assert.equal(dispatches, 1)
+      assert.deepEqual(stage.heard, ['onError', 'onComplete'])
+      assert.equal(stage.continuation.resume(), false)
+    })
+  }
+
+  it("throws in a re-dispatch: Koa's error handling; onComplete", async () => {
+    stage = await scene((ctx) => {
+      if (ctx.continuation.isInitial()) ctx.continuation.suspend()
+      else throw new Error('again')
+    })
+    const { asking, continuation } = await stage.park()
+    continuation.resume()
+    assert.equal((await asking).status, 500)
+    await until(() => continuation.phase === 'ended')
+    assert.deepEqual(stage.heard, ['onSuspend', 'onResume', 'onComplete'])
+  })
+
+  it('expiry, no listener decides: the handler again, isExpired()', async () => {
+    stage = await scene((ctx) => {
+      if (ctx.continuation.isInitial()) ctx.continuation.suspend()
+      else ctx.body = String(ctx.continuation.isExpired())
+    })
+    const { asking } = await stage.park()
+    stage.clock.advance(29_999)
+    assert.equal(stage.continuation.phase, 'suspended')
+    stage.clock.advance(1)
+    assert.equal((await asking).body, 'true')
+    assert.deepEqual(stage.heard.slice(0, 2), ['onSuspend', 'onTimeout'])
+  })
+
+  const deciders: Record<string, { decide(continuation: Continuation): boolean; status: number; body: string }> = {
+    resume: { decide: (continuation) => continuation.resume({ late: 'but here' }), status: 200, body: 'again but here' },
+    complete: { decide: (continuation) => continuation.complete(), status: 200, body: 'as it stood' },
+    fail: {
+      decide: (continuation) => continuation.fail(Object.assign(new Error('gone'), { status: 410, expose: true })),
+      status: 410,
+      body: 'gone',
+    },
+  }
+  for (const [name, { decide, status, body }] of Object.entries(deciders)) {
+    it(`an onTimeout listener decides by ${name}(): what it decided; the first decision wins`, async () => {
+      const answers: boolean[] = []
+      stage = await scene((ctx) => {
+        const { continuation } = ctx
+        if (!continuation.isInitial()) {
+          ctx.body = `again ${continuation.getAttribute('late')}`
+          return
+        }
+        ctx.body = 'as it stood'
+        continuation.suspend(10)
+        continuation.addContinuationListener({ onTimeout: () => answers.push(decide(continuation)) })
+        continuation.addContinuationListener({
+          onTimeout: () => answers.push(continuation.resume(), continuation.complete(), continuation.fail(new Error())),
+        })
+      })
+      const { asking } = await stage.park()
+      stage.clock.advance(10)
+      const answer = await asking
+      assert.deepEqual([answer.status, answer.body], [status, body])
+      assert.deepEqual(answers, [true, false, false, false])
+    })
+  }
+
+  it('client leaves while parked: no re-dispatch; onDisconnect, onComplete; every manager forgets it', async () => {
+    const one = new ContinuationManager()
+    const other = new ContinuationManager()
+    let dispatches = 0
+    stage = await scene((ctx) => {
+      dispatches++
+      ctx.continuation.suspend()
+      one.stash(ctx.continuation)
+      other.stash(ctx.continuation, 'key')
+    })
+    const { asking, continuation } = await stage.park()
+    asking.request.destroy()
+    await until(() => continuation.phase === 'ended')
+    assert.deepEqual(stage.heard, ['onSuspend', 'onDisconnect', 'onComplete'])
+    assert.deepEqual([one.size, other.size, stage.clock.timers, dispatches], [0, 0, 0, 1])
+    assert.equal(continuation.resume(), false)
+    assert.deepEqual(stage.errors, [])
+  })
+
+  for (const when of ['before', 'after'] as const) {
+    it(`client leaves in a dispatch, ${when} suspend(): the dispatch ends by itself, and parks nothing`, async () => {
+      const clients = new ContinuationManager()
+      const begun = gate()
+      let reachedEnd = false
+      stage = await scene(async (ctx) => {
+        const { continuation } = ctx
+        const left = new Promise((resolve) => ctx.res.once('close', resolve))
+        if (when === 'after') continuation.suspend()
+        begun.open()
+        await left
+        if (when === 'before') continuation.suspend()
+        clients.stash(continuation)
+        assert.equal(continuation.resume(), false)
+        reachedEnd = true
+      })
+      const asking = stage.get('/')
+      await begun
+      asking.request.destroy()
+      await until(() => stage.continuation.phase === 'ended')
+      assert.deepEqual([reachedEnd, clients.size, stage.clock.timers], [true, 0, 0])
+      assert.deepEqual(stage.heard, ['onDisconnect', 'onComplete'])
+      assert.deepEqual(stage.errors, [])
+    })
+  }
+
+  it('client already gone at suspend(), and nobody has told: noticed at the park', async () => {
+    stage = await scene((ctx) => {
+      // the socket is destroyed, and its close event is still to come
+      ctx.req.socket.destroy()
+      ctx.continuation.suspend()
+    })
+    await assert.rejects(stage.get('/'))
+    await until(() => stage.continuation.phase === 'ended')
+    assert.deepEqual(stage.heard, ['onDisconnect', 'onComplete'])
+    assert.equal(stage.clock.timers, 0)
+  })
+
+  it('more than maxDispatches: 500 with an error that names the limit', async () => {
+    let dispatches = 0
+    stage = await scene(
+      (ctx) => {
+        dispatches++
+        ctx.continuation.suspend()
+        ctx.continuation.resume()
+      },
+      { maxDispatches: 3 },
+    )
+    assert.equal((await stage.get('/')).status, 500)
+    assert.equal(dispatches, 3)
+    const [error] = stage.errors as unknown as { code: string; limit: number; message: string }[]
+    assert.deepEqual([error?.code, error?.limit], ['ERR_DISPATCH_LIMIT', 3])
+    assert.match(error?.message ?? '', /maxDispatches is 3/)
+  })
+
+  it('maxDispatches is 1 000 when nobody says otherwise', async () => {
+    let dispatches = 0
+    stage = await scene((ctx) => {
+      dispatches++
+      ctx.continuation.suspend()
+      ctx.continuation.resume()
+    })
+    assert.equal((await stage.get('/')).status, 500)
+    assert.equal(dispatches, 1_000)
+  })
+
+  it('body not read before the park: drained, so that the disconnect stays visible', async () => {
+    stage = await scene((ctx) => ctx.continuation.suspend())
+    const socket = connect(stage.port, '127.0.0.1')
+    socket.on('error', () => {})
+    const size = 4_000_000
+    socket.write(`POST / HTTP/1.1\r\nHost: x\r\nContent-Length: ${size}\r\n\r\n`)
+    socket.write(Buffer.alloc(size, 'x'))
+    await until(() => stage.heard.includes('onSuspend'))
+    await until(() => stage.continuation.context.req.complete)
+    socket.destroy()
+    await until(() => stage.continuation.phase === 'ended')
+    assert.deepEqual(stage.heard, ['onSuspend', 'onDisconnect', 'onComplete'])
+  })
+
+  it('onComplete runs after the response has been handed to the socket', async () => {
+    let finished: boolean | undefined
+    stage = await scene((ctx) => {
+      ctx.continuation.addContinuationListener({
+        onComplete: () => {
+          finished = ctx.res.writableFinished
+        },
+      })
+      ctx.body = 'x'.repeat(1_000_000)
+    })
+    await stage.get('/')
+    await until(() => stage.continuation.phase === 'ended')
+    assert.equal(finished, true)
+  })
+
+  it('a response written past Koa while parked ends the suspension', async () => {
+    const clients = new ContinuationManager()
+    stage = await scene((ctx) => {
+      ctx.continuation.suspend()
+      clients.stash(ctx.continuation)
+    })
+    const { asking, continuation } = await stage.park()
+    continuation.context.res.end('written past Koa')
+    assert.equal((await asking).body, 'written past Koa')
+    await until(() => continuation.phase === 'ended')
+    assert.equal(clients.size, 0)
+    assert.equal(stage.clock.timers, 0)
+  })
+})
+
+describe('a client that leaves after the decision, before its dispatch', () => {
+  it('is dispatched all the same, for the decision stands; onDisconnect, onComplete', async () => {
+    const heard: string[] = []
+    const app = new Koa()
+    app.use(continuations())
+    let held: Continuation | undefined
+    app.use((ctx) => {
+      const { continuation } = ctx
+      if (continuation.isInitial()) {
+        held = continuation
+        continuation.suspend()
+        continuation.addContinuationListener({
+          onDisconnect: () => heard.push('onDisconnect'),
+          onComplete: () => heard.push('onComplete'),
+        })
+      } else heard.push(`dispatched, ${continuation.signal.aborted ? 'gone' : 'there'}`)
+    })
+    const served = await serve(app)
+    const asking = served.get('/')
+    await until(() => held?.phase === 'suspended')
+    const continuation = held as unknown as Continuation
+    continuation.context.res.once('close', () => heard.push(`closed, ${continuation.phase}`))
+    continuation.context.req.socket.destroy()
+    assert.equal(continuation.resume(), true)
+    await assert.rejects(asking)
+    await until(() => continuation.phase === 'ended')
+    assert.deepEqual(
+      heard.filter((line) => !line.startsWith('closed')),
+      ['dispatched, gone', 'onDisconnect', 'onComplete'],
+    )
+    await served.close()
+  })
+})
