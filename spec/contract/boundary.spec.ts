@@ -69,7 +69,10 @@ describe('the re-dispatch boundary', () => {
 
   it('suspendable(): runs again just what it was given', async () => {
     const app = new Koa()
-    app.use(passing('above')).use(suspendable(passing('inside'), handler)).use(passing('downstream'))
+    app
+      .use(passing('above'))
+      .use(suspendable(passing('inside'), handler))
+      .use(passing('downstream'))
     served = await serve(app)
     assert.equal((await resumed()).body, 'done')
     assert.deepEqual(ran, ['above', 'inside', 'handler', 'inside', 'handler'])
@@ -122,7 +125,10 @@ describe('the re-dispatch boundary', () => {
 
   it('suspendable(): what is downstream and suspends is held by the next boundary further out', async () => {
     const app = new Koa()
-    app.use(continuations()).use(suspendable(passing('inside'))).use(handler)
+    app
+      .use(continuations())
+      .use(suspendable(passing('inside')))
+      .use(handler)
     served = await serve(app)
     assert.equal((await resumed()).body, 'done')
     assert.deepEqual(ran, ['inside', 'handler', 'inside', 'handler'])
@@ -192,7 +198,7 @@ describe('the re-dispatch boundary', () => {
     it('without a boundary above: an error that names continuations and suspendable', async () => {
       const router = new Router()
       router.get('/held', suspendable(handler))
-      router.get('/function', (ctx) => getContinuation(ctx as Koa.Context).suspend())
+      router.get('/function', (ctx) => getContinuation(ctx).suspend())
       router.get('/property', (ctx) => ctx.continuation.suspend())
       served = await serve(new Koa().use(router.routes()))
       await resumed('/held')

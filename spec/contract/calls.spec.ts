@@ -127,7 +127,10 @@ describe('calls', () => {
           continuation.suspend()
           return
         }
-        assert.deepEqual([continuation.resume(), continuation.complete(), continuation.fail(new Error())], [false, false, false])
+        assert.deepEqual(
+          [continuation.resume(), continuation.complete(), continuation.fail(new Error())],
+          [false, false, false],
+        )
         ctx.body = 'ok'
       })
       const { asking, continuation } = await stage.park()
@@ -465,7 +468,14 @@ describe('calls', () => {
 
     it('what is no listener, or names an event that does not exist: TypeError', async () => {
       stage = await scene((ctx) => {
-        const wrong = [undefined, null, () => {}, {}, { onComplete: 'x' }, { onTimeOut: () => {}, onComplete: () => {} }]
+        const wrong = [
+          undefined,
+          null,
+          () => {},
+          {},
+          { onComplete: 'x' },
+          { onTimeOut: () => {}, onComplete: () => {} },
+        ]
         for (const listener of wrong) {
           assert.throws(() => ctx.continuation.addContinuationListener(listener as never), invalid)
         }

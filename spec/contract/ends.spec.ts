@@ -71,7 +71,11 @@ describe('errors and ends', () => {
   })
 
   const deciders: Record<string, { decide(continuation: Continuation): boolean; status: number; body: string }> = {
-    resume: { decide: (continuation) => continuation.resume({ late: 'but here' }), status: 200, body: 'again but here' },
+    resume: {
+      decide: (continuation) => continuation.resume({ late: 'but here' }),
+      status: 200,
+      body: 'again but here',
+    },
     complete: { decide: (continuation) => continuation.complete(), status: 200, body: 'as it stood' },
     fail: {
       decide: (continuation) => continuation.fail(Object.assign(new Error('gone'), { status: 410, expose: true })),

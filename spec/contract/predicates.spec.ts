@@ -165,7 +165,10 @@ describe('predicates: initial, suspended, resumed, expired', () => {
       'after a resume cycle: --R-': { act: (continuation) => continuation.resume(), expected: '--R-' },
       'after an expiry: ---E': { act: () => stage.clock.advance(30_000), expected: '---E' },
       'after a complete: ----': { act: (continuation) => continuation.complete(), expected: '----' },
-      'after a disconnect: ----': { act: (continuation) => continuation.context.req.socket.destroy(), expected: '----' },
+      'after a disconnect: ----': {
+        act: (continuation) => continuation.context.req.socket.destroy(),
+        expected: '----',
+      },
     }
     for (const [title, { act, expected }] of Object.entries(ends)) {
       it(title, async () => {

@@ -15,7 +15,10 @@ export function isre(continuation: Continuation): string {
 }
 
 /** A listener that writes down what it hears. */
-export function recorder(heard: string[], also: (continuation: Continuation) => string = () => ''): ContinuationListener {
+export function recorder(
+  heard: string[],
+  also: (continuation: Continuation) => string = () => '',
+): ContinuationListener {
   const listener: Record<string, (continuation: Continuation) => void> = {}
   for (const event of ['onSuspend', 'onResume', 'onTimeout', 'onError', 'onDisconnect', 'onComplete']) {
     listener[event] = (continuation) => heard.push(event + also(continuation))

@@ -1,6 +1,13 @@
-import { Agent, type ClientRequest, createServer, type IncomingHttpHeaders, request, type Server } from 'node:http'
+import {
+  Agent,
+  type ClientRequest,
+  createServer,
+  type IncomingHttpHeaders,
+  type RequestListener,
+  request,
+  type Server,
+} from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type Koa from 'koa'
 
 export interface Answer {
   readonly status: number
@@ -29,8 +36,14 @@ export interface Served {
   close(): Promise<void>
 }
 
+/** A Koa app, whatever its state and context are. */
+interface App {
+  callback(): RequestListener
+  on(event: 'error', listener: (error: Error) => void): unknown
+}
+
 /** The app on a loopback port, and a client that keeps nothing between requests. */
-export async function serve(app: Koa): Promise<Served> {
+export async function serve(app: App): Promise<Served> {
   const errors: Error[] = []
   app.on('error', (error: Error) => errors.push(error))
   const server = createServer(app.callback())

@@ -227,13 +227,15 @@ export class Continuation {
    * ```
    */
   wait(timeout?: number): Promise<Outcome> {
+    let begun = false
     const waiting = new Promise<Outcome>((resolve, reject) => {
       this.#begin('wait', timeout)
       this.#waiter = { resolve, reject }
+      begun = true
     })
     // whoever awaits it still sees the error; a handler that let go of it must not end the process
     waiting.catch(() => {})
-    if (this.#waiter !== undefined && this.#phase === 'suspended') this.#park()
+    if (begun) this.#park()
     return waiting
   }
 
@@ -441,6 +443,7 @@ export class Continuation {
       return
     }
     this.#arrive()
+    this.#end()
   }
 
   #arm(): void {

@@ -1,6 +1,5 @@
 import type { Clock } from './clock.js'
 import type { Continuation, ContinuationContext } from './continuation.js'
-import type { WakeQueue } from './wake-queue.js'
 
 /** What holds for all requests of one boundary. */
 export interface Policy {
@@ -10,7 +9,8 @@ export interface Policy {
   readonly jitter: number
   readonly random: () => number
   readonly clock: Clock
-  readonly queue: WakeQueue<Continuation>
+  /** Those whose suspension is decided wait there for their turn. */
+  readonly queue: { push(continuation: Continuation, priority: number): void }
 }
 
 /**

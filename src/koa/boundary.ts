@@ -88,7 +88,7 @@ const accessor: PropertyDescriptor = {
  * @throws {BoundaryError} where neither `continuations()` nor `suspendable()` stands above
  * @throws {TypeError} `ERR_INVALID_OPTION` for what is no Koa context
  */
-export function getContinuation(ctx: Koa.Context): Continuation {
+export function getContinuation(ctx: Koa.ExtendableContext): Continuation {
   const host = (ctx as Held | undefined | null)?.[HOST]
   if (host !== undefined) return host.continuation
   throw new BoundaryError(

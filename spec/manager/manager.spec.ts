@@ -1,0 +1,319 @@
+import assert from 'node:assert/strict'
+import { inspect } from 'node:util'
+import { type Continuation, driver } from '../../src/core/continuation.js'
+import { ContinuationManager, SuspensionLimitError } from '../../src/index.js'
+import { BareHost } from '../support/bare-host.js'
+
+/** A request that waits. */
+function parked(host = new BareHost()): Continuation {
+  host.continuation.suspend()
+  void driver.returned(host.continuation, true)
+  return host.continuation
+}
+
+const message = (continuation: Continuation) => continuation.getAttribute('message')
+
+describe('ContinuationManager', () => {
+  let manager: ContinuationManager
+  beforeEach(() => {
+    manager = new ContinuationManager()
+  })
+
+  describe('stash', () => {
+    it('keeps a continuation under a key, and says how many wait there', () => {
+      assert.equal(manager.stash(parked(), 'a'), 1)
+      assert.equal(manager.stash(parked(), 'a'), 2)
+      assert.equal(manager.stash(parked(), 'b'), 1)
+      assert.equal(manager.stash(parked()), 1)
+      assert.equal(manager.size, 4)
+      assert.deepEqual([...manager.keys()], ['a', 'b', undefined])
+    })
+
+    it('takes any value for a key', () => {
+      const key = {}
+      manager.stash(parked(), key)
+      manager.stash(parked(), 0)
+      assert.equal(manager.resume({}), 0)
+      assert.equal(manager.resume('0'), 0)
+      assert.equal(manager.resume(key), 1)
+      assert.equal(manager.resume(0), 1)
+    })
+
+    it('the same continuation under the same key: nothing changes', () => {
+      const continuation = parked()
+      manager.stash(continuation, 'a')
+      assert.equal(manager.stash(continuation, 'a'), 1)
+      assert.equal(manager.resume('a'), 1)
+      assert.equal(manager.size, 0)
+    })
+
+    it('the same continuation under several keys: waits under each, and leaves all together', () => {
+      const continuation = parked()
+      for (const key of ['a', 'b', 'c']) manager.stash(continuation, key)
+      for (const key of ['c', 'b', 'a']) assert.equal(manager.stash(continuation, key), 1)
+      assert.equal(manager.size, 1)
+      assert.deepEqual([...manager], [continuation])
+      assert.equal(manager.resume('b'), 1)
+      assert.equal(manager.size, 0)
+      assert.deepEqual([...manager.keys()], [])
+      assert.equal(manager.get(continuation.id), undefined)
+    })
+
+    it('one that is decided or over already is not kept, and that is no error', () => {
+      const decided = parked()
+      decided.resume()
+      assert.equal(manager.stash(decided, 'a'), 0)
+      const over = parked()
+      driver.close(over, false)
+      assert.equal(manager.stash(over, 'a'), 0)
+      assert.equal(manager.size, 0)
+    })
+
+    it('before the suspension: it waits from then on, and is woken only then', () => {
+      const { continuation } = new BareHost()
+      manager.stash(continuation, 'a')
+      assert.equal(manager.resume('a'), 0)
+      continuation.suspend()
+      assert.equal(manager.resume('a'), 1)
+    })
+
+    it('of a request that then never suspends: it leaves at the end', () => {
+      const { continuation } = new BareHost()
+      manager.stash(continuation, 'a')
+      driver.returned(continuation, true)
+      assert.equal(manager.size, 0)
+    })
+
+    it('of what is no continuation: TypeError that says where one comes from', () => {
+      for (const wrong of [undefined, null, {}, 'c1', { resume() {} }]) {
+        assert.throws(() => manager.stash(wrong as never), {
+          name: 'TypeError',
+          code: 'ERR_INVALID_OPTION',
+          message: /continuations\(\)/,
+        })
+      }
+    })
+  })
+
+  describe('resume', () => {
+    it('wakes all that wait under a key, with the attributes, and says how many', () => {
+      const [one, two, other] = [parked(), parked(), parked()]
+      manager.stash(one, 'a')
+      manager.stash(two, 'a')
+      manager.stash(other, 'b')
+      assert.equal(manager.resume('a', { message: 'hello' }), 2)
+      assert.deepEqual([one, two, other].map(message), ['hello', 'hello', undefined])
+      assert.deepEqual(
+        [one, two, other].map((continuation) => continuation.isResumed()),
+        [true, true, false],
+      )
+      assert.deepEqual([...manager.keys()], ['b'])
+      assert.equal(manager.resume('a'), 0)
+    })
+
+    it('wakes the first of them: first come, first woken', () => {
+      const waiting = [parked(), parked(), parked(), parked()]
+      for (const continuation of waiting) manager.stash(continuation, 'a')
+      assert.equal(manager.resume('a', { message: 1 }, 1), 1)
+      assert.equal(manager.resume('a', { message: 2 }, 2), 2)
+      assert.equal(manager.resume('a', { message: 3 }, 0), 0)
+      assert.deepEqual(waiting.map(message), [1, 2, 2, undefined])
+      assert.equal(manager.resume('a', {}, 5), 1)
+    })
+
+    it('passes over those that have not suspended yet', () => {
+      const { continuation } = new BareHost()
+      manager.stash(continuation, 'a')
+      const second = parked()
+      manager.stash(second, 'a')
+      assert.equal(manager.resume('a', { message: 1 }, 1), 1)
+      assert.equal(message(second), 1)
+      assert.deepEqual([...manager], [continuation])
+    })
+
+    it('a wrong count or wrong attributes: an error with a code, and nobody is woken', () => {
+      manager.stash(parked(), 'a')
+      assert.throws(() => manager.resume('a', {}, -1), { name: 'RangeError', code: 'ERR_INVALID_OPTION' })
+      assert.throws(() => manager.resume('a', {}, 1.5), { name: 'RangeError', code: 'ERR_INVALID_OPTION' })
+      assert.throws(() => manager.resume('a', {}, '1' as never), { name: 'TypeError', code: 'ERR_INVALID_OPTION' })
+      assert.throws(() => manager.resume('a', 'hello' as never), { name: 'TypeError', code: 'ERR_INVALID_OPTION' })
+      assert.throws(() => manager.broadcast(null as never), { name: 'TypeError', code: 'ERR_INVALID_OPTION' })
+      assert.throws(() => manager.fail('a', undefined), { name: 'TypeError', code: 'ERR_INVALID_OPTION' })
+      assert.equal(manager.size, 1)
+    })
+
+    it('attributes are copied at the call; what one sets, another does not see', () => {
+      const [one, two] = [parked(), parked()]
+      manager.stash(one)
+      manager.stash(two)
+      const attributes = { message: 'as it was' }
+      manager.broadcast(attributes)
+      attributes.message = 'changed'
+      one.setAttribute('message', 'of one')
+      one.setAttribute('own', true)
+      two.removeAttribute('message')
+      assert.deepEqual([one, two].map(message), ['of one', undefined])
+      assert.equal(two.getAttribute('own'), undefined)
+    })
+  })
+
+  it('broadcast wakes all that wait, under whatever key, and says how many', () => {
+    for (const key of ['a', 'b', undefined]) manager.stash(parked(), key)
+    assert.equal(manager.broadcast({ message: 'to all' }), 3)
+    assert.equal(manager.broadcast(), 0)
+    assert.equal(manager.size, 0)
+  })
+
+  it('complete and fail end those under a key, and say how many', () => {
+    const hosts = [new BareHost(), new BareHost(), new BareHost()]
+    const error = new Error('revoked')
+    hosts.forEach((host, place) => {
+      manager.stash(parked(host), place < 2 ? 'a' : 'b')
+    })
+    assert.equal(manager.complete('a'), 2)
+    assert.equal(manager.fail('b', error), 1)
+    assert.deepEqual(
+      hosts.map(({ continuation }) => continuation.phase),
+      ['completed', 'completed', 'failed'],
+    )
+    assert.equal(driver.failure(hosts[2]?.continuation as Continuation), error)
+    assert.equal(manager.size, 0)
+  })
+
+  it('get finds who waits by id', () => {
+    const continuation = parked()
+    manager.stash(continuation, 'a')
+    assert.equal(manager.get(continuation.id), continuation)
+    assert.equal(manager.get('nobody'), undefined)
+    continuation.complete()
+    assert.equal(manager.get(continuation.id), undefined)
+  })
+
+  describe('what ends for any reason leaves by itself, at once', () => {
+    const ends: Record<string, (host: BareHost) => void> = {
+      'resumed by itself': ({ continuation }) => continuation.resume(),
+      completed: ({ continuation }) => continuation.complete(),
+      failed: ({ continuation }) => continuation.fail(new Error()),
+      expired: ({ clock }) => clock.advance(100),
+      'the client left': ({ continuation }) => driver.close(continuation, false),
+      'answered past Koa': ({ continuation }) => driver.close(continuation, true),
+    }
+    for (const [end, act] of Object.entries(ends)) {
+      it(end, () => {
+        const host = new BareHost()
+        manager.stash(parked(host), 'a')
+        manager.stash(parked(), 'a')
+        act(host)
+        assert.equal(manager.size, 1)
+        assert.equal(manager.resume('a'), 1)
+        assert.deepEqual([...manager.keys()], [])
+      })
+    }
+
+    it('one whose onTimeout listener extends the wait stays', () => {
+      const host = new BareHost()
+      host.continuation.addContinuationListener({ onTimeout: (continuation) => continuation.setTimeout(50) })
+      manager.stash(parked(host), 'a')
+      host.clock.advance(100)
+      assert.equal(manager.size, 1)
+    })
+  })
+
+  describe('while it decides', () => {
+    it('collects the waiters, then wakes them: one that is stashed meanwhile waits for the next time', () => {
+      const first = parked()
+      const late = parked()
+      first.addContinuationListener({ onResume: () => manager.stash(late, 'a') })
+      manager.stash(first, 'a')
+      assert.equal(manager.resume('a'), 1)
+      assert.deepEqual([...manager], [late])
+    })
+
+    it('one that a listener has decided meanwhile is not counted, and another takes its place', () => {
+      const [first, second, third] = [parked(), parked(), parked()]
+      first.addContinuationListener({ onResume: () => second.complete() })
+      for (const continuation of [first, second, third]) manager.stash(continuation, 'a')
+      assert.equal(manager.resume('a', {}, 2), 2)
+      assert.deepEqual(
+        [first, second, third].map(({ phase }) => phase),
+        ['woken', 'completed', 'woken'],
+      )
+    })
+  })
+
+  describe('limits', () => {
+    it('total, per key, per client: over it stash() throws a 503, and nothing is kept', () => {
+      const client = { clientId: () => 'ann' }
+      for (const [limits, scope, fills, options] of [
+        [{ total: 2 }, 'total', ['a', 'b'], {}],
+        [{ perKey: 1 }, 'perKey', ['a'], {}],
+        [{ perClient: 2 }, 'perClient', ['b', 'c'], client],
+      ] as const) {
+        manager = new ContinuationManager({ limits, random: () => 0.99, ...options })
+        for (const key of fills) manager.stash(parked(), key)
+        assert.throws(
+          () => manager.stash(parked(), 'a'),
+          (error) =>
+            error instanceof SuspensionLimitError &&
+            error.status === 503 &&
+            error.scope === scope &&
+            error.limit === fills.length &&
+            error.retryAfter === 10 &&
+            error.headers['Retry-After'] === '10',
+        )
+        assert.equal(manager.size, fills.length)
+        manager.resume(fills[0])
+        assert.equal(manager.stash(parked(), 'a'), 1)
+      }
+    })
+
+    it('perClient is by what the boundary says when the manager is not told', () => {
+      manager = new ContinuationManager({ limits: { perClient: 1 } })
+      const of = (clientId: string) => parked(Object.assign(new BareHost(), { clientId }))
+      manager.stash(of('ann'))
+      manager.stash(of('bob'))
+      assert.throws(() => manager.stash(of('ann')), { code: 'ERR_SUSPENSION_LIMIT' })
+    })
+  })
+
+  describe("second: 'replace'", () => {
+    beforeEach(() => {
+      manager = new ContinuationManager({ second: 'replace', limits: { perClient: 1 } })
+    })
+    const of = (clientId: string | undefined) => Object.assign(new BareHost(), { clientId })
+
+    it('a second stash of one client under one key ends the first, and takes its place', () => {
+      const [older, newer] = [of('ann'), of('ann')]
+      let dismissed = false
+      older.dismissed = () => {
+        dismissed = true
+      }
+      manager.stash(parked(older), 'a')
+      assert.equal(manager.stash(parked(newer), 'a'), 1)
+      assert.equal(older.continuation.phase, 'completed')
+      assert.equal(dismissed, true)
+      assert.deepEqual([...manager], [newer.continuation])
+    })
+
+    it('another client, another key, or no client id: both wait', () => {
+      manager = new ContinuationManager({ second: 'replace' })
+      manager.stash(parked(of('ann')), 'a')
+      assert.equal(manager.stash(parked(of('bob')), 'a'), 2)
+      assert.equal(manager.stash(parked(of('ann')), 'b'), 1)
+      assert.equal(manager.stash(parked(of(undefined)), 'c'), 1)
+      assert.equal(manager.stash(parked(of(undefined)), 'c'), 2)
+    })
+  })
+
+  it('util.inspect shows who waits, since when, until when', () => {
+    const continuation = parked()
+    manager.stash(continuation, 'news')
+    const text = inspect(manager)
+    assert.match(text, /ContinuationManager \{ 1 waiting \}/)
+    for (const shown of ['news', continuation.id, 'GET /', 'suspended', 'since: 1970-', 'until: 1970-']) {
+      assert.ok(text.includes(shown), `${shown} in ${text}`)
+    }
+    continuation.setTimeout(0)
+    assert.match(inspect(manager), /until: 'for ever'/)
+  })
+})
