@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
-import { type Continuation, driver } from '../../src/core/continuation.js'
+import { type Continuation, lifeOf } from '../../src/core/continuation.js'
 import { IllegalStateError } from '../../src/core/errors.js'
 import { isOver, lifecycle, type Phase, phases, type Signal, signals } from '../../src/core/lifecycle.js'
 import { BareHost } from '../support/bare-host.js'
@@ -32,12 +32,12 @@ const ways: Record<Phase, (host: BareHost, there: (continuation: Continuation) =
   },
   aborting: ({ continuation }, there) => {
     continuation.suspend()
-    driver.close(continuation, false)
+    lifeOf(continuation).close(false)
     there(continuation)
   },
   suspended: ({ continuation }, there) => {
     continuation.suspend()
-    void driver.returned(continuation, true)
+    void lifeOf(continuation).returned(true)
     there(continuation)
   },
   expiring: (host, there) => inTimeout(host, () => {}, there),
@@ -45,29 +45,29 @@ const ways: Record<Phase, (host: BareHost, there: (continuation: Continuation) =
   reviving: (host, there) => inTimeout(host, (continuation) => continuation.resume(), there),
   closing: (host, there) => inTimeout(host, (continuation) => continuation.complete(), there),
   erring: (host, there) => inTimeout(host, (continuation) => continuation.fail(error), there),
-  departing: (host, there) => inTimeout(host, (continuation) => driver.close(continuation, false), there),
+  departing: (host, there) => inTimeout(host, (continuation) => lifeOf(continuation).close(false), there),
   woken: ({ continuation }, there) => {
     continuation.suspend()
-    void driver.returned(continuation, true)
+    void lifeOf(continuation).returned(true)
     continuation.resume()
     there(continuation)
   },
   completed: ({ continuation }, there) => {
-    driver.returned(continuation, true)
+    lifeOf(continuation).returned(true)
     there(continuation)
   },
   failed: ({ continuation }, there) => {
-    driver.threw(continuation, error, true)
+    lifeOf(continuation).threw(error, true)
     there(continuation)
   },
   aborted: ({ continuation }, there) => {
     void continuation.wait()
-    driver.close(continuation, false)
+    lifeOf(continuation).close(false)
     there(continuation)
   },
   ended: ({ continuation }, there) => {
-    driver.returned(continuation, true)
-    driver.close(continuation, true)
+    lifeOf(continuation).returned(true)
+    lifeOf(continuation).close(true)
     there(continuation)
   },
 }
@@ -85,7 +85,7 @@ function inTimeout(
     },
   })
   continuation.suspend()
-  void driver.returned(continuation, true)
+  void lifeOf(continuation).returned(true)
   host.clock.advance(100)
   // a throw in the listener, such as a failed assertion, is reported to the host
   if (host.reported.length > 0) throw host.reported[0]
@@ -99,11 +99,11 @@ const give: Partial<Record<Signal, (host: BareHost) => unknown>> = {
   complete: ({ continuation }) => continuation.complete(),
   fail: ({ continuation }) => continuation.fail(error),
   extend: ({ continuation }) => continuation.setTimeout(10),
-  return: ({ continuation }) => void driver.returned(continuation, true),
-  throw: ({ continuation }) => driver.threw(continuation, error, true),
+  return: ({ continuation }) => void lifeOf(continuation).returned(true),
+  throw: ({ continuation }) => lifeOf(continuation).threw(error, true),
   dispatch: (host) => host.turn(),
-  disconnect: ({ continuation }) => driver.close(continuation, false),
-  finish: ({ continuation }) => driver.close(continuation, true),
+  disconnect: ({ continuation }) => lifeOf(continuation).close(false),
+  finish: ({ continuation }) => lifeOf(continuation).close(true),
 }
 
 /** The phases in which no handler is running that could return or throw. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
-import { driver } from '../../src/core/continuation.js'
+import { lifeOf } from '../../src/core/continuation.js'
 import { IllegalStateError } from '../../src/core/errors.js'
 import { BareHost } from '../support/bare-host.js'
 import { isre } from '../support/scene.js'
@@ -61,7 +61,7 @@ abstract class Step implements Command {
       `timers after ${this}`,
     )
     assert.equal(real.continuation.phase === 'ended', model.ended, `end after ${this}`)
-    assert.equal(driver.dispatches(real.continuation), model.dispatches, `dispatches after ${this}`)
+    assert.equal(lifeOf(real.continuation).dispatches, model.dispatches, `dispatches after ${this}`)
   }
   toString(): string {
     return this.name
@@ -162,8 +162,8 @@ class Return extends Step {
     return model.running
   }
   act(model: Model, real: Real): void {
-    if (this.name === 'return') void driver.returned(real.continuation, true)
-    else driver.threw(real.continuation, new Error(), true)
+    if (this.name === 'return') void lifeOf(real.continuation).returned(true)
+    else lifeOf(real.continuation).threw(new Error(), true)
     const suspended = model.suspension !== 'none' || (model.inPlace && model.queued)
     const { suspension } = model
     model.running = false
@@ -291,7 +291,7 @@ class Close extends Step {
     super()
   }
   act(model: Model, real: Real): void {
-    driver.close(real.continuation, this.name === 'finish')
+    lifeOf(real.continuation).close(this.name === 'finish')
     if (model.gone !== '') return
     model.gone = this.name === 'finish' ? 'finished' : 'left'
     if (this.name === 'finish') {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { driver, type Outcome } from '../../src/core/continuation.js'
+import { lifeOf, type Outcome } from '../../src/core/continuation.js'
 import { BareHost } from '../support/bare-host.js'
 
 type Move = 'return' | 'resume' | 'complete' | 'fail' | 'expire' | 'disconnect'
@@ -26,9 +26,9 @@ const answers: Partial<Record<Move, boolean>> = {}
 function play(host: BareHost, order: readonly Move[]): void {
   const { continuation } = host
   for (const move of order) {
-    if (move === 'return') void driver.returned(continuation, true)
+    if (move === 'return') void lifeOf(continuation).returned(true)
     else if (move === 'expire') host.clock.advance(100)
-    else if (move === 'disconnect') driver.close(continuation, false)
+    else if (move === 'disconnect') lifeOf(continuation).close(false)
     else answers[move] = move === 'fail' ? continuation.fail(new Error()) : continuation[move]()
   }
 }
@@ -50,12 +50,12 @@ describe('every order of the signals', () => {
         expectOneWinner(won)
         host.turn()
         const again = won === 'resume' || won === 'expire'
-        assert.equal(driver.dispatches(continuation), again ? 2 : 1)
+        assert.equal(lifeOf(continuation).dispatches, again ? 2 : 1)
         assert.equal(continuation.isResumed(), won === 'resume')
         assert.equal(continuation.isExpired(), won === 'expire')
         if (again) {
           assert.equal(continuation.phase, 'dispatched')
-          driver.returned(continuation, true)
+          lifeOf(continuation).returned(true)
         }
         assert.equal(continuation.phase, 'ended')
         assert.deepEqual([host.held, host.clock.timers, host.woken.length], [0, 0, 0])
@@ -93,9 +93,9 @@ describe('every order of the signals', () => {
           return: undefined,
         }[won] as Outcome | 'failed'
         assert.equal(await waiting, outcome)
-        assert.equal(driver.dispatches(continuation), 1)
+        assert.equal(lifeOf(continuation).dispatches, 1)
         assert.equal(continuation.isInitial(), true)
-        driver.returned(continuation, true)
+        lifeOf(continuation).returned(true)
         assert.equal(continuation.phase, 'ended')
         assert.deepEqual([host.held, host.clock.timers], [0, 0])
         assert.equal(host.heard.at(-1), 'onComplete')

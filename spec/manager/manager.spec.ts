@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { inspect } from 'node:util'
-import { type Continuation, driver } from '../../src/core/continuation.js'
+import { type Continuation, lifeOf } from '../../src/core/continuation.js'
 import { ContinuationManager, SuspensionLimitError } from '../../src/index.js'
 import { BareHost } from '../support/bare-host.js'
 
 /** A request that waits. */
 function parked(host = new BareHost()): Continuation {
   host.continuation.suspend()
-  void driver.returned(host.continuation, true)
+  void lifeOf(host.continuation).returned(true)
   return host.continuation
 }
 
@@ -64,7 +64,7 @@ describe('ContinuationManager', () => {
       decided.resume()
       assert.equal(manager.stash(decided, 'a'), 0)
       const over = parked()
-      driver.close(over, false)
+      lifeOf(over).close(false)
       assert.equal(manager.stash(over, 'a'), 0)
       assert.equal(manager.size, 0)
     })
@@ -80,7 +80,7 @@ describe('ContinuationManager', () => {
     it('of a request that then never suspends: it leaves at the end', () => {
       const { continuation } = new BareHost()
       manager.stash(continuation, 'a')
-      driver.returned(continuation, true)
+      lifeOf(continuation).returned(true)
       assert.equal(manager.size, 0)
     })
 
@@ -176,7 +176,7 @@ describe('ContinuationManager', () => {
       hosts.map(({ continuation }) => continuation.phase),
       ['completed', 'completed', 'failed'],
     )
-    assert.equal(driver.failure(hosts[2]?.continuation as Continuation), error)
+    assert.equal(lifeOf(hosts[2]?.continuation as Continuation).failure, error)
     assert.equal(manager.size, 0)
   })
 
@@ -195,8 +195,8 @@ describe('ContinuationManager', () => {
       completed: ({ continuation }) => continuation.complete(),
       failed: ({ continuation }) => continuation.fail(new Error()),
       expired: ({ clock }) => clock.advance(100),
-      'the client left': ({ continuation }) => driver.close(continuation, false),
-      'answered past Koa': ({ continuation }) => driver.close(continuation, true),
+      'the client left': ({ continuation }) => lifeOf(continuation).close(false),
+      'answered past Koa': ({ continuation }) => lifeOf(continuation).close(true),
     }
     for (const [end, act] of Object.entries(ends)) {
       it(end, () => {

@@ -1,5 +1,6 @@
-import { Continuation, driver } from '../../src/core/continuation.js'
+import type { Continuation } from '../../src/core/continuation.js'
 import type { Host } from '../../src/core/host.js'
+import { Life } from '../../src/core/life.js'
 import { ManualClock } from './manual-clock.js'
 import { recorder } from './scene.js'
 
@@ -7,17 +8,17 @@ import { recorder } from './scene.js'
 export class BareHost implements Host {
   readonly context = { method: 'GET', path: '/' } as unknown as Host['context']
   readonly clock = new ManualClock()
-  readonly woken: Continuation[] = []
+  readonly woken: Life[] = []
   readonly policy = {
     timeout: 100,
     jitter: 0,
     random: () => 0,
     clock: this.clock,
-    queue: { push: (continuation: Continuation) => this.woken.push(continuation) },
+    queue: { push: (life: Life) => this.woken.push(life) },
   }
   readonly clientId = undefined
   readonly reported: unknown[] = []
-  readonly continuation = new Continuation(this, true)
+  readonly continuation: Continuation = new Life(this, true).continuation
   /** How many holds are counted. */
   held = 0
   gone = false
@@ -29,8 +30,8 @@ export class BareHost implements Host {
     this.held--
   }
   capture(): void {}
-  enter<A, B>(callback: (a: A, b: B) => void, a: A, b: B): void {
-    callback(a, b)
+  enter(callback: () => void): void {
+    callback()
   }
   parked(): void {}
   isGone(): boolean {
@@ -54,6 +55,6 @@ export class BareHost implements Host {
 
   /** Gives everyone in the wake queue a turn. */
   turn(): void {
-    for (const continuation of this.woken.splice(0)) driver.wake(continuation)
+    for (const life of this.woken.splice(0)) life.wake()
   }
 }

@@ -1,7 +1,7 @@
-import { DisconnectError, IllegalStateError, type InvalidTypeError } from './errors.js'
-import type { Host } from './host.js'
-import { isLatched, isOver, isSuspended, isUndecided, lifecycle, type Phase, type Signal } from './lifecycle.js'
-import { type ContinuationEvent, type ContinuationListener, checkListener } from './listeners.js'
+import { copyAttributes } from './attributes.js'
+import type { Life } from './life.js'
+import { isSuspended, type Phase } from './lifecycle.js'
+import { type ContinuationListener, checkListener } from './listeners.js'
 import { checkNumber, invalid } from './options.js'
 
 /** Filled in by the room that knows the framework, so that `continuation.context` has its type. */
@@ -27,46 +27,13 @@ export interface ContinuationAttributes {
 /** How a `wait()` ended. */
 export type Outcome = 'resumed' | 'expired' | 'completed' | 'disconnected'
 
-/** What the boundary is to do when it goes on. */
-export type Verdict = 'send' | 'throw' | 'dispatch'
+let lastId = 0
 
-/** Whoever keeps a continuation while its suspension is undecided. */
-export interface Holder {
-  /** The suspension was decided or the request is over: let go of it. */
-  letGo(): void
-}
-
-/** What the rooms beside this one may do with a continuation and an app may not. */
-export interface Driver {
-  /** Its turn in the wake queue has come. */
-  wake(continuation: Continuation): void
-  /** The handler returned to a boundary. The answer comes at once, or when the suspension is decided. */
-  returned(continuation: Continuation, outermost: boolean): Verdict | Promise<Verdict>
-  /** The handler threw to a boundary. */
-  threw(continuation: Continuation, error: unknown, outermost: boolean): void
-  failure(continuation: Continuation): unknown
-  /** The socket is done with the response, `finished` or not. */
-  close(continuation: Continuation, finished: boolean): void
-  dispatches(continuation: Continuation): number
-  /** As `resume()`, with attributes that were copied already: one copy serves a whole broadcast. */
-  resume(continuation: Continuation, attributes: Readonly<Record<string, unknown>> | undefined): boolean
-  /** Ends a waiting request in favour of a newer one. */
-  dismiss(continuation: Continuation): boolean
-  /** A suspension is in force and undecided. */
-  isWaiting(continuation: Continuation): boolean
-  /** It is waiting, or its handler still runs and may come to that. */
-  canBeHeld(continuation: Continuation): boolean
-  /** Tells `holder` when there is nothing more to wait for. */
-  hold(continuation: Continuation, holder: Holder): void
-  isContinuation(value: unknown): value is Continuation
-}
+/** @internal The inner side, for the rooms beside this one. */
+export let lifeOf: (continuation: Continuation) => Life
 
 /** @internal */
-export let driver: Driver
-
-let timeIsUp: (continuation: Continuation) => void
-
-let lastId = 0
+export let isContinuation: (value: unknown) => value is Continuation
 
 /**
  * One request that can be suspended, kept, and dispatched again through the same handler.
@@ -91,39 +58,12 @@ export class Continuation {
   /** Which of those that wait for their dispatch goes first: the higher number. Default 0. Read when it is decided. */
   priority = 0
 
-  readonly #host: Host
+  readonly #life: Life
   #id: string | undefined
-  #phase: Phase
-  /** What the present dispatch came of. */
-  #cause: 'resumed' | 'expired' | undefined
-  /** The handler, or what stands between it and the boundary, is running. */
-  #running: boolean
-  #dispatches = 1
-  #suspensions = 0
-  #closed: 'finished' | 'left' | undefined
-  #attributes: Record<string, unknown> | undefined
-  #attributesShared = false
-  /** As set for good by `setTimeout()`. */
-  #timeout: number | undefined
-  /** Of this suspension. */
-  #span = 0
-  #since: number | undefined
-  #until: number | undefined
-  #timer: unknown
-  #failure: unknown
-  #listeners: ContinuationListener[] | undefined
-  #holders: Holder | Holder[] | undefined
-  #abort: AbortController | undefined
-  /** Lets the boundary go on. */
-  #proceed: ((verdict: Verdict) => void) | undefined
-  /** Lets a `wait()` go on. */
-  #waiter: { resolve(outcome: Outcome): void; reject(error: unknown): void } | undefined
 
   /** @internal Made by a boundary; see `getContinuation`. */
-  constructor(host: Host, running: boolean) {
-    this.#host = host
-    this.#running = running
-    this.#phase = running ? 'dispatched' : 'completed'
+  constructor(life: Life) {
+    this.#life = life
   }
 
   /** Unique in this process. */
@@ -134,27 +74,27 @@ export class Continuation {
 
   /** The Koa context, the same in every dispatch. */
   get context(): ContinuationContext {
-    return this.#host.context
+    return this.#life.host.context
   }
 
   /** Who waits: what the boundary's `clientId` says of the context. */
   get clientId(): string | undefined {
-    return this.#host.clientId
+    return this.#life.host.clientId
   }
 
   /** Where the request stands in its life. For eyes and logs; the predicates answer what a handler needs. */
   get phase(): Phase {
-    return this.#phase
+    return this.#life.phase
   }
 
   /** When the last suspension began to wait, in milliseconds since 1970. */
   get since(): number | undefined {
-    return this.#since
+    return this.#life.since
   }
 
   /** When the suspension will expire, in milliseconds since 1970; `Infinity` for never; `undefined` if it does not wait. */
   get until(): number | undefined {
-    return isUndecided(this.#phase) ? this.#until : undefined
+    return this.#life.until
   }
 
   /**
@@ -163,32 +103,27 @@ export class Continuation {
    * The reason is a `DisconnectError` where the client left.
    */
   get signal(): AbortSignal {
-    if (this.#abort === undefined) {
-      this.#abort = new AbortController()
-      if (this.#closed === 'left') this.#abort.abort(new DisconnectError())
-      else if (this.#phase === 'ended') this.#abort.abort()
-    }
-    return this.#abort.signal
+    return this.#life.signal
   }
 
   /** The handler runs for the first time. Stays `true` over a `wait()`. */
   isInitial(): boolean {
-    return this.#running && this.#dispatches === 1
+    return this.#life.running && this.#life.dispatches === 1
   }
 
   /** A suspension is in force: until it is decided and, if decided while the handler runs, until the handler returns. */
   isSuspended(): boolean {
-    return isSuspended(this.#phase)
+    return isSuspended(this.#life.phase)
   }
 
   /** A `resume()` ended the last suspension. Never together with `isExpired()`. */
   isResumed(): boolean {
-    return this.#cause === 'resumed'
+    return this.#life.cause === 'resumed'
   }
 
   /** The time ran out on the last suspension. */
   isExpired(): boolean {
-    return this.#cause === 'expired'
+    return this.#life.cause === 'expired'
   }
 
   /**
@@ -205,8 +140,8 @@ export class Continuation {
    * @throws {TypeError} `ERR_INVALID_OPTION` for a timeout that is no number
    */
   suspend(timeout?: number): void {
-    this.#begin('suspend', timeout)
-    if (this.#closed === 'left') this.#apply('disconnect')
+    if (timeout !== undefined) checkNumber('A timeout', timeout)
+    this.#life.suspend(timeout)
   }
 
   /**
@@ -227,15 +162,15 @@ export class Continuation {
    * ```
    */
   wait(timeout?: number): Promise<Outcome> {
-    let begun = false
-    const waiting = new Promise<Outcome>((resolve, reject) => {
-      this.#begin('wait', timeout)
-      this.#waiter = { resolve, reject }
-      begun = true
-    })
+    let waiting: Promise<Outcome>
+    try {
+      if (timeout !== undefined) checkNumber('A timeout', timeout)
+      waiting = this.#life.wait(timeout)
+    } catch (error) {
+      waiting = Promise.reject(error)
+    }
     // whoever awaits it still sees the error; a handler that let go of it must not end the process
     waiting.catch(() => {})
-    if (begun) this.#park()
     return waiting
   }
 
@@ -249,16 +184,7 @@ export class Continuation {
    * @throws {TypeError} `ERR_INVALID_OPTION` for attributes that are no object
    */
   resume(attributes?: Partial<ContinuationAttributes>): boolean {
-    return this.#resume(copyAttributes(attributes))
-  }
-
-  #resume(attributes: Readonly<Record<string, unknown>> | undefined): boolean {
-    const from = this.#phase
-    if (!this.#decide('resume')) return false
-    if (attributes !== undefined) this.#setAttributes(attributes)
-    if (from === 'suspended' || from === 'suspending') this.#cause = 'resumed'
-    if (from === 'suspended') this.#arrive()
-    return true
+    return this.#life.resume(copyAttributes(attributes))
   }
 
   /**
@@ -268,10 +194,7 @@ export class Continuation {
    * @throws {IllegalStateError} before the first `suspend()`
    */
   complete(): boolean {
-    const from = this.#phase
-    if (!this.#decide('complete')) return false
-    if (from === 'suspended') this.#arrive()
-    return true
+    return this.#life.complete()
   }
 
   /**
@@ -283,11 +206,7 @@ export class Continuation {
    */
   fail(error: unknown): boolean {
     if (error === undefined || error === null) throw invalid('What a request fails with', 'an error', error)
-    const from = this.#phase
-    if (!this.#decide('fail')) return false
-    this.#failure = error
-    if (from === 'suspended') this.#arrive()
-    return true
+    return this.#life.fail(error)
   }
 
   /**
@@ -301,17 +220,14 @@ export class Continuation {
    */
   setTimeout(ms: number): void {
     checkNumber('A timeout', ms)
-    this.#timeout = ms
-    this.#span = ms
-    if (this.#apply('extend') && this.#phase === 'suspended') this.#arm()
+    this.#life.setTimeout(ms)
   }
 
   /** What was set under `name`, by `setAttribute` or by a `resume()`; else `undefined`. */
   getAttribute<Name extends Extract<keyof ContinuationAttributes, string>>(
     name: Name,
   ): ContinuationAttributes[Name] | undefined {
-    checkName(name)
-    return this.#attributes?.[name] as ContinuationAttributes[Name] | undefined
+    return this.#life.attributes.get(name) as ContinuationAttributes[Name] | undefined
   }
 
   /** Kept for the whole request, over every dispatch. */
@@ -319,13 +235,11 @@ export class Continuation {
     name: Name,
     value: ContinuationAttributes[Name],
   ): void {
-    checkName(name)
-    this.#ownAttributes()[name] = value
+    this.#life.attributes.set(name, value)
   }
 
   removeAttribute(name: string): void {
-    checkName(name)
-    if (this.#attributes !== undefined && name in this.#attributes) delete this.#ownAttributes()[name]
+    this.#life.attributes.remove(name)
   }
 
   /**
@@ -339,18 +253,7 @@ export class Continuation {
    */
   addContinuationListener(listener: ContinuationListener): () => void {
     checkListener(listener)
-    if (this.#phase === 'ended') {
-      queueMicrotask(() => this.#call(listener, 'onComplete', undefined))
-      return () => {}
-    }
-    if (this.#running) this.#host.capture()
-    const listeners = this.#listeners ?? []
-    this.#listeners = listeners
-    listeners.push(listener)
-    return () => {
-      const place = this.#listeners?.indexOf(listener) ?? -1
-      if (place >= 0) this.#listeners = this.#listeners?.toSpliced(place, 1)
-    }
+    return this.#life.listen(listener)
   }
 
   /**
@@ -361,318 +264,31 @@ export class Continuation {
    * @throws {IllegalStateError} when not suspended
    */
   undispatch(): never {
-    if (!this.#running || !isSuspended(this.#phase)) {
-      throw this.#illegal('undispatch()', 'call suspend() first: it leaves a handler that has suspended')
+    const life = this.#life
+    if (!life.running || !isSuspended(life.phase)) {
+      throw life.illegal('undispatch()', 'call suspend() first: it leaves a handler that has suspended')
     }
     throw new Undispatch(this)
   }
 
   /** @internal */
   [Symbol.for('nodejs.util.inspect.custom')](): object {
-    const { method, path } = this.#host.context as { method?: string; path?: string }
-    const shown = new (class Continuation {})() as Record<string, unknown>
-    Object.assign(shown, {
+    const { phase, since, until, isWaiting, attributes, host } = this.#life
+    const { method, path } = host.context as { method?: string; path?: string }
+    const date = (ms: number | undefined): unknown =>
+      ms === Number.POSITIVE_INFINITY ? 'for ever' : ms && new Date(ms)
+    return Object.assign(new (class Continuation {})(), {
       id: this.id,
-      phase: this.#phase,
+      phase,
       request: `${method} ${path}`,
-      attributes: this.#attributes,
+      ...(attributes.all && { attributes: attributes.all }),
+      ...(isWaiting && { since: date(since), until: date(until) }),
     })
-    if (isUndecided(this.#phase)) {
-      shown['since'] = this.#since && new Date(this.#since)
-      shown['until'] = this.#until === Number.POSITIVE_INFINITY ? 'for ever' : this.#until && new Date(this.#until)
-    }
-    return shown
-  }
-
-  // What follows is for the rooms beside this one; they reach it through `driver`.
-
-  /** Looks the signal up and takes its step. `false` where there is none. */
-  #apply(signal: Signal): boolean {
-    const from = this.#phase
-    const to = lifecycle[from][signal]
-    if (to === '-' || to === 'late') return false
-    if (to === 'illegal') throw this.#illegal(`${signal}()`, illegalHint(from))
-    this.#phase = to
-    if (isSuspended(from) && isOver(to)) this.#cause = undefined
-    if (!isUndecided(to) && to !== 'dispatched') this.#settle(isUndecided(from))
-    return true
-  }
-
-  /** A decision from outside. Late ones answer `false`; before any suspension there is nothing to decide. */
-  #decide(signal: 'resume' | 'complete' | 'fail'): boolean {
-    if (this.#suspensions === 0 && this.#phase === 'dispatched') {
-      throw this.#illegal(`${signal}()`, 'call suspend() first')
-    }
-    return this.#apply(signal)
-  }
-
-  #begin(signal: 'suspend' | 'wait', timeout: number | undefined): void {
-    if (timeout !== undefined) checkNumber('A timeout', timeout)
-    if (lifecycle[this.#phase][signal] === 'illegal') throw this.#illegal(`${signal}()`, illegalHint(this.#phase))
-    this.#host.admit()
-    this.#apply(signal)
-    this.#host.capture()
-    this.#suspensions++
-    this.#cause = undefined
-    this.#span = timeout ?? this.#timeout ?? this.#host.policy.timeout
-  }
-
-  /** The suspension is decided, or the request over: nothing waits for it any more. */
-  #settle(wasUndecided: boolean): void {
-    if (wasUndecided) {
-      this.#disarm()
-      this.#host.release()
-    }
-    const holders = this.#holders
-    if (holders === undefined) return
-    this.#holders = undefined
-    if (Array.isArray(holders)) for (const holder of holders) holder.letGo()
-    else holders.letGo()
-  }
-
-  /** The handler has returned suspended, or awaits: from now on the time counts. */
-  #park(): void {
-    this.#host.parked()
-    if (this.#closed === undefined && this.#host.isGone()) this.#closed = 'left'
-    if (this.#closed === 'left') this.#apply('disconnect')
-    else if (this.#closed === 'finished') this.#apply('complete')
-    else {
-      this.#since = this.#host.policy.clock.now()
-      this.#tell('onSuspend')
-      if (this.#phase === 'suspended' && this.#timer === undefined) this.#arm()
-      return
-    }
-    this.#arrive()
-    this.#end()
-  }
-
-  #arm(): void {
-    this.#disarm()
-    const { clock, jitter, random } = this.#host.policy
-    if (!(this.#span > 0) || this.#span === Number.POSITIVE_INFINITY) {
-      this.#until = Number.POSITIVE_INFINITY
-      return
-    }
-    const ms = jitter === 0 ? this.#span : this.#span * (1 - jitter * random())
-    this.#until = clock.now() + ms
-    this.#timer = clock.setTimeout(timeIsUp, ms, this)
-  }
-
-  #disarm(): void {
-    if (this.#timer === undefined) return
-    this.#host.policy.clock.clearTimeout(this.#timer)
-    this.#timer = undefined
-  }
-
-  #expire(): void {
-    const { clock } = this.#host.policy
-    this.#timer = undefined
-    const left = (this.#until ?? 0) - clock.now()
-    if (left >= 1) {
-      this.#timer = clock.setTimeout(timeIsUp, left, this)
-      return
-    }
-    if (!this.#apply('expire')) return
-    this.#cause = 'expired'
-    this.#tell('onTimeout')
-    this.#apply('listened')
-    if (this.#phase === 'suspended') {
-      this.#cause = undefined
-      this.#arm()
-    } else this.#arrive()
-  }
-
-  /** A parked request is decided: tells the listeners, and sees to it that somebody goes on. */
-  #arrive(): void {
-    switch (this.#phase) {
-      case 'woken':
-        if (this.#cause === 'resumed') this.#tell('onResume')
-        break
-      case 'failed':
-        this.#tell('onError', this.#failure)
-        break
-      case 'aborted':
-        this.#tell('onDisconnect')
-        this.#wake()
-        this.#end()
-        return
-    }
-    this.#host.policy.queue.push(this, this.priority)
-  }
-
-  /** The turn of a decided request has come. */
-  #wake(): void {
-    const waiter = this.#waiter
-    if (waiter !== undefined) {
-      this.#waiter = undefined
-      this.#apply('dispatch')
-      if (this.#phase === 'failed') waiter.reject(this.#failure)
-      else waiter.resolve(this.#outcome())
-      return
-    }
-    const proceed = this.#proceed
-    if (proceed === undefined) return
-    this.#proceed = undefined
-    if (this.#apply('dispatch')) {
-      this.#dispatches++
-      this.#running = true
-      proceed('dispatch')
-    } else {
-      if (this.#phase === 'completed') this.#host.completed()
-      proceed(this.#phase === 'failed' ? 'throw' : 'send')
-    }
-  }
-
-  #outcome(): Outcome {
-    if (this.#phase === 'aborted') return 'disconnected'
-    return this.#cause ?? 'completed'
-  }
-
-  /** The handler has left while its `wait()` was pending: whoever still listens to that must not hang. */
-  #leaveWait(): void {
-    this.#waiter?.resolve('completed')
-    this.#waiter = undefined
-  }
-
-  /** The handler has returned to its boundary. */
-  #returned(outermost: boolean): Verdict | Promise<Verdict> {
-    const from = this.#phase
-    if (from === 'dispatched' && !outermost) return 'send'
-    this.#running = false
-    this.#leaveWait()
-    if (this.#closed === undefined && from === 'dispatched' && this.#host.isGone()) this.#leave()
-    this.#apply('return')
-    if (isLatched(from)) this.#tell('onSuspend')
-    switch (this.#phase) {
-      case 'suspended':
-      case 'woken':
-        return new Promise((resolve) => {
-          this.#proceed = resolve
-          if (this.#phase === 'suspended') this.#park()
-          else this.#arrive()
-        })
-      case 'failed':
-        if (from === 'failing') this.#tell('onError', this.#failure)
-        break
-      case 'aborted':
-        if (from === 'aborting') this.#tell('onDisconnect')
-        break
-      case 'completed':
-        if (from === 'completing') this.#host.completed()
-        break
-    }
-    this.#end()
-    return from === 'failing' ? 'throw' : 'send'
-  }
-
-  /** The handler has thrown. */
-  #threw(error: unknown, outermost: boolean): void {
-    const from = this.#phase
-    if (from === 'dispatched' && !outermost) return
-    this.#running = false
-    this.#leaveWait()
-    if (this.#apply('throw') && from !== 'dispatched') {
-      this.#failure = error
-      this.#tell('onError', error)
-    }
-    this.#end()
-  }
-
-  /** The socket is done with the response: all of it has been handed over, or the client has left before. */
-  #close(finished: boolean): void {
-    if (this.#closed !== undefined) return
-    if (finished) {
-      this.#closed = 'finished'
-      // written past Koa while it was parked: there is nothing left to wait for
-      if (this.#phase === 'suspended' && this.#apply('complete')) this.#arrive()
-    } else this.#leave()
-    this.#end()
-  }
-
-  #leave(): void {
-    this.#closed = 'left'
-    this.#abort?.abort(new DisconnectError())
-    if (this.#apply('disconnect') && this.#phase === 'aborted') this.#arrive()
-  }
-
-  /** Once the outcome is settled, the handler has returned and the socket is done: the end. */
-  #end(): void {
-    if (this.#running || this.#closed === undefined || !isOver(this.#phase)) return
-    if (this.#closed === 'left' && this.#phase !== 'aborted' && this.#phase !== 'ended') this.#tell('onDisconnect')
-    if (!this.#apply('finish')) return
-    this.#tell('onComplete')
-    this.#listeners = undefined
-    this.#abort?.abort()
-  }
-
-  #tell(event: ContinuationEvent, error?: unknown): void {
-    const listeners = this.#listeners
-    if (listeners === undefined) return
-    // those added meanwhile have missed the event
-    const count = listeners.length
-    for (let place = 0; place < count; place++) this.#call(listeners[place] as ContinuationListener, event, error)
-  }
-
-  #call(listener: ContinuationListener, event: ContinuationEvent, error: unknown): void {
-    if (listener[event] === undefined) return
-    try {
-      this.#host.enter(
-        (continuation, error) => {
-          const result = listener[event]?.(continuation, error) as { catch?: unknown } | undefined
-          if (typeof result?.catch === 'function') result.catch((error: unknown) => this.#host.report(error))
-        },
-        this as Continuation,
-        error,
-      )
-    } catch (error) {
-      this.#host.report(error)
-    }
-  }
-
-  #ownAttributes(): Record<string, unknown> {
-    if (this.#attributes === undefined || this.#attributesShared) {
-      this.#attributes = Object.assign(Object.create(null), this.#attributes) as Record<string, unknown>
-      this.#attributesShared = false
-    }
-    return this.#attributes
-  }
-
-  #setAttributes(attributes: Readonly<Record<string, unknown>>): void {
-    if (this.#attributes === undefined) {
-      this.#attributes = attributes as Record<string, unknown>
-      this.#attributesShared = true
-    } else Object.assign(this.#ownAttributes(), attributes)
-  }
-
-  #illegal(what: string, hint: string): IllegalStateError {
-    return new IllegalStateError(`Cannot ${what} a request that is ${this.#phase}: ${hint}`, this.#phase)
   }
 
   static {
-    timeIsUp = (continuation) => continuation.#expire()
-    driver = {
-      wake: (continuation) => continuation.#wake(),
-      returned: (continuation, outermost) => continuation.#returned(outermost),
-      threw: (continuation, error, outermost) => continuation.#threw(error, outermost),
-      failure: (continuation) => continuation.#failure,
-      close: (continuation, finished) => continuation.#close(finished),
-      dispatches: (continuation) => continuation.#dispatches,
-      resume: (continuation, attributes) => continuation.#resume(attributes),
-      dismiss(continuation) {
-        if (!isUndecided(continuation.#phase)) return false
-        continuation.#host.dismissed()
-        return continuation.complete()
-      },
-      isWaiting: (continuation) => isUndecided(continuation.#phase),
-      canBeHeld: (continuation) => isUndecided(continuation.#phase) || continuation.#phase === 'dispatched',
-      hold(continuation, holder) {
-        const holders = continuation.#holders
-        if (holders === undefined) continuation.#holders = holder
-        else if (Array.isArray(holders)) holders.push(holder)
-        else continuation.#holders = [holders, holder]
-      },
-      isContinuation: (value): value is Continuation => typeof value === 'object' && value !== null && #phase in value,
-    }
+    lifeOf = (continuation) => continuation.#life
+    isContinuation = (value): value is Continuation => typeof value === 'object' && value !== null && #life in value
   }
 }
 
@@ -686,25 +302,4 @@ export class Undispatch extends Error {
     super('undispatch() leaves the handler by this error: code that catches it must throw it on')
     this.continuation = continuation
   }
-}
-
-/** @throws {InvalidTypeError} for what is no plain object of attributes */
-export function copyAttributes(
-  attributes: Partial<ContinuationAttributes> | undefined,
-): Readonly<Record<string, unknown>> | undefined {
-  if (attributes === undefined) return undefined
-  if (typeof attributes !== 'object' || attributes === null || Array.isArray(attributes)) {
-    throw invalid('Attributes', 'an object', attributes)
-  }
-  return Object.assign(Object.create(null), attributes)
-}
-
-function checkName(name: unknown): void {
-  if (typeof name !== 'string') throw invalid("An attribute's name", 'a string', name) satisfies InvalidTypeError
-}
-
-function illegalHint(phase: Phase): string {
-  if (isOver(phase)) return 'the dispatch is over'
-  if (phase === 'woken' || phase === 'suspended') return 'the handler has returned; suspend in its next dispatch'
-  return 'once is enough in a dispatch'
 }

@@ -1,5 +1,6 @@
 import type { Clock } from './clock.js'
-import type { Continuation, ContinuationContext } from './continuation.js'
+import type { ContinuationContext } from './continuation.js'
+import type { Life } from './life.js'
 
 /** What holds for all requests of one boundary. */
 export interface Policy {
@@ -10,7 +11,7 @@ export interface Policy {
   readonly random: () => number
   readonly clock: Clock
   /** Those whose suspension is decided wait there for their turn. */
-  readonly queue: { push(continuation: Continuation, priority: number): void }
+  readonly queue: { push(life: Life, priority: number): void }
 }
 
 /**
@@ -28,7 +29,7 @@ export interface Host {
   /** Remembers the async context that it is called in, once, for `enter`. */
   capture(): void
   /** Calls `callback` in the request's own async context. */
-  enter<A, B>(callback: (a: A, b: B) => void, a: A, b: B): void
+  enter(callback: () => void): void
   /** The handler is done for now and the request is held. */
   parked(): void
   /** The connection is gone, asked at this moment. */

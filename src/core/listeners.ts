@@ -1,5 +1,6 @@
 import type { Continuation } from './continuation.js'
 import { InvalidTypeError } from './errors.js'
+import type { Host } from './host.js'
 import { invalid } from './options.js'
 
 /**
@@ -33,6 +34,32 @@ const events: readonly string[] = [
   'onComplete',
 ] satisfies ContinuationEvent[]
 
+/** The listeners of one request, in order. A change makes a new list, so that a telling under way sees the old one. */
+export type Listeners = readonly ContinuationListener[]
+
+/** Calls every listener of the event, each in the request's own async context. What one throws is reported. */
+export function tell(
+  host: Host,
+  listeners: Listeners,
+  event: ContinuationEvent,
+  continuation: Continuation,
+  error: unknown,
+): void {
+  for (const listener of listeners) {
+    if (listener[event] === undefined) continue
+    const call = (): void => {
+      const result = listener[event]?.(continuation, error) as { catch?: unknown } | undefined
+      if (typeof result?.catch === 'function') result.catch((error: unknown) => host.report(error))
+    }
+    try {
+      host.enter(call)
+    } catch (error) {
+      host.report(error)
+    }
+  }
+}
+
+/** @throws {TypeError} `ERR_INVALID_OPTION` for what hears nothing, or of an event that does not exist */
 export function checkListener(listener: unknown): asserts listener is ContinuationListener {
   const expected = `an object with any of ${events.join(', ')}`
   if (typeof listener !== 'object' || listener === null) throw invalid('A listener', expected, listener)

@@ -1,6 +1,7 @@
 import type Koa from 'koa'
-import { type Continuation, driver, Undispatch, type Verdict } from '../core/continuation.js'
+import { type Continuation, Undispatch } from '../core/continuation.js'
 import { BoundaryError, DispatchLimitError } from '../core/errors.js'
+import type { Verdict } from '../core/life.js'
 import { shown } from '../core/options.js'
 import { RequestHost } from './request-host.js'
 import type { Settings } from './settings.js'
@@ -43,19 +44,19 @@ export async function runBoundary(
           if (outermost) throw new BoundaryError(uncovered)
           return
         }
-        pending = driver.returned(host.made, outermost)
+        pending = host.made.returned(outermost)
       } catch (error) {
         const { made } = host
         if (made === undefined) throw error
-        if (!(error instanceof Undispatch) || error.continuation !== made) {
-          driver.threw(made, error, outermost)
+        if (!(error instanceof Undispatch) || error.continuation !== made.continuation) {
+          made.threw(error, outermost)
           throw error
         }
-        pending = driver.returned(made, outermost)
+        pending = made.returned(outermost)
       }
       const verdict = typeof pending === 'string' ? pending : await pending
       if (verdict === 'send') return
-      if (verdict === 'throw') throw driver.failure(host.made as Continuation)
+      if (verdict === 'throw') throw host.made?.failure
       snapshot.restore(ctx)
     }
   } finally {
@@ -64,7 +65,7 @@ export async function runBoundary(
 }
 
 function checkDispatches({ made, policy }: RequestHost): void {
-  if (driver.dispatches(made as Continuation) > policy.maxDispatches) throw new DispatchLimitError(policy.maxDispatches)
+  if (made !== undefined && made.dispatches > policy.maxDispatches) throw new DispatchLimitError(policy.maxDispatches)
 }
 
 function open(ctx: Koa.Context, settings: Settings): RequestHost {
@@ -103,7 +104,7 @@ const uncovered =
 
 /** A suspension is in force that nobody has dealt with yet. */
 export function isSuspended(ctx: Koa.Context): boolean {
-  return (ctx as Held)[HOST]?.made?.isSuspended() ?? false
+  return (ctx as Held)[HOST]?.made?.continuation.isSuspended() ?? false
 }
 
 function describe(ctx: unknown): string {

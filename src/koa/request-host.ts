@@ -1,8 +1,9 @@
 import { AsyncResource } from 'node:async_hooks'
 import type Koa from 'koa'
-import { Continuation, driver } from '../core/continuation.js'
+import type { Continuation } from '../core/continuation.js'
 import { IllegalStateError } from '../core/errors.js'
 import type { Host } from '../core/host.js'
+import { Life } from '../core/life.js'
 import { isClosed, watchConnection } from './connection.js'
 import type { Settings } from './settings.js'
 
@@ -11,7 +12,7 @@ export class RequestHost implements Host {
   readonly context: Koa.Context
   readonly policy: Settings
   /** Made when somebody asks for it. */
-  made: Continuation | undefined
+  made: Life | undefined
   /** The outermost boundary has not returned yet. */
   open = true
   #async: AsyncResource | undefined
@@ -24,11 +25,11 @@ export class RequestHost implements Host {
 
   get continuation(): Continuation {
     if (this.made === undefined) {
-      const continuation = new Continuation(this, this.open)
-      this.made = continuation
-      watchConnection(this.context, (finished) => driver.close(continuation, finished))
+      const life = new Life(this, this.open)
+      this.made = life
+      watchConnection(this.context, (finished) => life.close(finished))
     }
-    return this.made
+    return this.made.continuation
   }
 
   get clientId(): string | undefined {
@@ -62,9 +63,9 @@ export class RequestHost implements Host {
     this.#async ??= new AsyncResource('Continuation', { requireManualDestroy: true })
   }
 
-  enter<A, B>(callback: (a: A, b: B) => void, a: A, b: B): void {
-    if (this.#async === undefined) callback(a, b)
-    else this.#async.runInAsyncScope(callback, undefined, a, b)
+  enter(callback: () => void): void {
+    if (this.#async === undefined) callback()
+    else this.#async.runInAsyncScope(callback)
   }
 
   /** A body that nobody reads stops the reading of the socket, and then nobody sees the client leave. */

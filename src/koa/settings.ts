@@ -1,8 +1,8 @@
 import type Koa from 'koa'
 import { type Clock, systemClock } from '../core/clock.js'
-import { type Continuation, driver } from '../core/continuation.js'
 import { HoldCount } from '../core/hold-count.js'
 import type { Policy } from '../core/host.js'
+import type { Life } from '../core/life.js'
 import { checkCount, checkFunction, checkNumber, checkOptions, checkRange } from '../core/options.js'
 import { WakeQueue } from '../core/wake-queue.js'
 
@@ -85,7 +85,7 @@ export function settingsOf(options: ContinuationsOptions = {}): Settings {
     clock,
     random,
     holds: new HoldCount({ total, perClient }, random),
-    queue: new WakeQueue<Continuation>({ budget, clock, wake: driver.wake }),
+    queue: new WakeQueue<Life>({ budget, clock, wake: (life) => life.wake() }),
     clientId: clientId ?? ((ctx) => ctx.ip || undefined),
     countedClient: clientId ?? ((ctx) => (!ctx.app.proxy && isLocal(ctx.ip) ? undefined : ctx.ip)),
   }

@@ -33,7 +33,8 @@ type Routing = Partial<Record<(typeof routing)[number], unknown>> & { _matchedPa
  */
 export class Snapshot {
   readonly #status: number
-  readonly #message: string
+  /** HTTP/2 has none, and warns of one that is read or set. */
+  readonly #message: string | undefined
   readonly #headers: readonly (readonly [name: string, value: number | string | string[]])[] | undefined
   readonly #body: unknown
   readonly #explicitStatus: boolean | undefined
@@ -48,7 +49,7 @@ export class Snapshot {
     const { res, req } = ctx
     const { response, respond } = ctx as unknown as Inside
     this.#status = res.statusCode
-    this.#message = res.statusMessage
+    this.#message = req.httpVersionMajor < 2 ? res.statusMessage : undefined
     this.#headers = headersOf(res)
     this.#body = response._body
     this.#explicitStatus = response._explicitStatus
@@ -75,8 +76,7 @@ export class Snapshot {
     response._explicitNullBody = this.#explicitNullBody
     if (inside.respond !== this.#respond) inside.respond = this.#respond
     res.statusCode = this.#status
-    // HTTP/2 has no status message, and warns of one that is set
-    if (res.statusMessage !== this.#message) res.statusMessage = this.#message
+    if (req.httpVersionMajor < 2) res.statusMessage = this.#message as string
     this.#restoreHeaders(res)
   }
 

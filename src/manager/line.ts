@@ -1,8 +1,8 @@
-import type { Continuation, Holder } from '../core/continuation.js'
+import type { Holder, Life } from '../core/life.js'
 
 /** One continuation that waits under one key: a link of the key's line. */
 export interface Link extends Holder {
-  readonly continuation: Continuation
+  readonly life: Life
   readonly line: Line
   readonly client: string | undefined
   /** The same continuation under another key of the same manager. */
@@ -53,7 +53,7 @@ export class Line {
     if (link.client !== undefined && this.of(link.client) === link) this.#byClient?.delete(link.client)
   }
 
-  *[Symbol.iterator](): IterableIterator<Continuation> {
-    for (let link = this.#first; link !== undefined; link = link.after) yield link.continuation
+  *[Symbol.iterator](): IterableIterator<Life> {
+    for (let link = this.#first; link !== undefined; link = link.after) yield link.life
   }
 }

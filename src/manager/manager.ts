@@ -1,11 +1,13 @@
+import { copyAttributes } from '../core/attributes.js'
 import {
   type Continuation,
   type ContinuationAttributes,
   type ContinuationContext,
-  copyAttributes,
-  driver,
+  isContinuation,
+  lifeOf,
 } from '../core/continuation.js'
 import { type Groups, HoldCount } from '../core/hold-count.js'
+import type { Life } from '../core/life.js'
 import { checkCount, checkFunction, checkOptions, invalid } from '../core/options.js'
 import { Line, type Link } from './line.js'
 
@@ -100,15 +102,16 @@ export class ContinuationManager implements Iterable<Continuation> {
    * @throws {TypeError} `ERR_INVALID_OPTION` for what is no continuation
    */
   stash(continuation: Continuation, key?: unknown): number {
-    if (!driver.isContinuation(continuation)) {
+    if (!isContinuation(continuation)) {
       throw invalid(
         'What is stashed',
         'a continuation, as ctx.continuation is under continuations() or suspendable()',
         continuation,
       )
     }
+    const life = lifeOf(continuation)
     const known = this.#lines.get(key)
-    if (!driver.canBeHeld(continuation)) return known?.size ?? 0
+    if (!life.canBeHeld) return known?.size ?? 0
     const also = this.#byId.get(continuation.id)
     for (let link = also; link !== undefined; link = link.also) {
       if (link.line === known) return known.size
@@ -116,7 +119,7 @@ export class ContinuationManager implements Iterable<Continuation> {
 
     const client = this.#needsClient ? this.#clientOf(continuation) : undefined
     const older = known?.of(client)
-    if (older !== undefined && !driver.dismiss(older.continuation)) older.letGo()
+    if (older !== undefined && !older.life.dismiss()) older.letGo()
     const groups: Groups = client === undefined ? { perKey: key } : { perKey: key, perClient: client }
     this.#count.enter(groups)
 
@@ -124,7 +127,7 @@ export class ContinuationManager implements Iterable<Continuation> {
     const line = this.#lines.get(key) ?? new Line(key, this.#replaces)
     this.#lines.set(key, line)
     const link: Link = {
-      continuation,
+      life,
       line,
       client,
       also,
@@ -139,7 +142,7 @@ export class ContinuationManager implements Iterable<Continuation> {
     }
     line.push(link)
     this.#byId.set(continuation.id, link)
-    driver.hold(continuation, link)
+    life.hold(link)
     return line.size
   }
 
@@ -158,7 +161,7 @@ export class ContinuationManager implements Iterable<Continuation> {
   resume(key?: unknown, attributes?: Partial<ContinuationAttributes>, count = Number.POSITIVE_INFINITY): number {
     checkCount('count', count)
     const copy = copyAttributes(attributes)
-    return decide(this.#lines.get(key), count, (continuation) => driver.resume(continuation, copy))
+    return decide(this.#lines.get(key), count, (life) => life.resume(copy))
   }
 
   /**
@@ -169,12 +172,12 @@ export class ContinuationManager implements Iterable<Continuation> {
    */
   broadcast(attributes?: Partial<ContinuationAttributes>): number {
     const copy = copyAttributes(attributes)
-    return decide(this, Number.POSITIVE_INFINITY, (continuation) => driver.resume(continuation, copy))
+    return decide(lives(this.#byId.values()), Number.POSITIVE_INFINITY, (life) => life.resume(copy))
   }
 
   /** Sends what the contexts under a key hold now. @returns how many it completed */
   complete(key?: unknown): number {
-    return decide(this.#lines.get(key), Number.POSITIVE_INFINITY, (continuation) => continuation.complete())
+    return decide(this.#lines.get(key), Number.POSITIVE_INFINITY, (life) => life.complete())
   }
 
   /**
@@ -185,12 +188,12 @@ export class ContinuationManager implements Iterable<Continuation> {
    */
   fail(key: unknown, error: unknown): number {
     if (error === undefined || error === null) throw invalid('What requests fail with', 'an error', error)
-    return decide(this.#lines.get(key), Number.POSITIVE_INFINITY, (continuation) => continuation.fail(error))
+    return decide(this.#lines.get(key), Number.POSITIVE_INFINITY, (life) => life.fail(error))
   }
 
   /** The waiting continuation with this id, if there is one. */
   get(id: string): Continuation | undefined {
-    return this.#byId.get(id)?.continuation
+    return this.#byId.get(id)?.life.continuation
   }
 
   /** The keys under which somebody waits, in the order of their first arrival. */
@@ -200,33 +203,36 @@ export class ContinuationManager implements Iterable<Continuation> {
 
   /** All that wait, in order of arrival. */
   *[Symbol.iterator](): IterableIterator<Continuation> {
-    for (const { continuation } of this.#byId.values()) yield continuation
+    for (const life of lives(this.#byId.values())) yield life.continuation
   }
 
   /** @internal */
   [Symbol.for('nodejs.util.inspect.custom')](_depth: number, options: object, inspect: typeof String): string {
-    const lines = [...this.#lines.values()].map((line): [unknown, Continuation[]] => [line.key, [...line]])
+    const lines = [...this.#lines.values()].map((line): [unknown, Continuation[]] => [
+      line.key,
+      [...line].map(({ continuation }) => continuation),
+    ])
     const of = (value: unknown): string => (inspect as (value: unknown, options: object) => string)(value, options)
     return `ContinuationManager { ${this.size} waiting } ${of(new Map(lines))}`
   }
 }
 
+function* lives(links: Iterable<Link>): Generator<Life> {
+  for (const { life } of links) yield life
+}
+
 /** Collects those that wait, then decides them: what a listener does meanwhile adds nobody, and hides nobody. */
-function decide(
-  waiting: Iterable<Continuation> | undefined,
-  count: number,
-  decideOne: (continuation: Continuation) => boolean,
-): number {
+function decide(waiting: Iterable<Life> | undefined, count: number, decideOne: (life: Life) => boolean): number {
   let decided = 0
   if (waiting === undefined) return decided
   for (;;) {
-    const some: Continuation[] = []
-    for (const continuation of waiting) {
+    const some: Life[] = []
+    for (const life of waiting) {
       if (some.length >= count - decided) break
-      if (driver.isWaiting(continuation)) some.push(continuation)
+      if (life.isWaiting) some.push(life)
     }
     let gained = 0
-    for (const continuation of some) if (driver.isWaiting(continuation) && decideOne(continuation)) gained++
+    for (const life of some) if (life.isWaiting && decideOne(life)) gained++
     decided += gained
     // asked for a number, and a listener got in between: the next in line have their chance
     if (gained === some.length || gained === 0 || count === Number.POSITIVE_INFINITY) return decided

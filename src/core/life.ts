@@ -1,0 +1,344 @@
+import { Attributes, type AttributesCopy } from './attributes.js'
+import { Continuation, type Outcome } from './continuation.js'
+import { Deadline } from './deadline.js'
+import { DisconnectError, IllegalStateError } from './errors.js'
+import type { Host } from './host.js'
+import { isLatched, isOver, isSuspended, isUndecided, lifecycle, type Phase, type Signal } from './lifecycle.js'
+import { type ContinuationEvent, type ContinuationListener, type Listeners, tell } from './listeners.js'
+
+/** What the boundary is to do when it goes on: send what the context holds, throw the failure, or dispatch again. */
+export type Verdict = 'send' | 'throw' | 'dispatch'
+
+/** Whoever keeps a continuation while its suspension is undecided. */
+export interface Holder {
+  /** The suspension was decided or the request is over: let go of it. */
+  letGo(): void
+}
+
+/**
+ * The inner side of a continuation: takes the steps of the table and sees to what follows from them.
+ *
+ * The handler and the world come in by `Continuation`; the boundary, the wake queue, the socket and the managers come in
+ * here.
+ */
+export class Life {
+  readonly continuation: Continuation
+  readonly host: Host
+  readonly attributes = new Attributes()
+  phase: Phase
+  /** What the present dispatch came of. */
+  cause: 'resumed' | 'expired' | undefined
+  /** The handler, or what stands between it and the boundary, is running. */
+  running: boolean
+  /** How often the handler was dispatched, the first time included. */
+  dispatches = 1
+  /** What it failed with. */
+  failure: unknown
+  /** When the last suspension began to wait. */
+  since: number | undefined
+  #suspendedBefore = false
+  #closed: 'finished' | 'left' | undefined
+  /** Milliseconds, as set for good by `setTimeout()`. */
+  #timeout: number | undefined
+  /** Milliseconds, of this suspension. */
+  #span = 0
+  #deadline: Deadline | undefined
+  #listeners: Listeners | undefined
+  #holders: Holder | Holder[] | undefined
+  #abort: AbortController | undefined
+  /** Lets the boundary go on. */
+  #proceed: ((verdict: Verdict) => void) | undefined
+  /** Lets a `wait()` go on. */
+  #waiter: { resolve(outcome: Outcome): void; reject(error: unknown): void } | undefined
+
+  /** @param running whether a dispatch is under way, in which it may suspend */
+  constructor(host: Host, running: boolean) {
+    this.host = host
+    this.running = running
+    this.phase = running ? 'dispatched' : 'completed'
+    this.continuation = new Continuation(this)
+  }
+
+  /** A suspension is in force and undecided. */
+  get isWaiting(): boolean {
+    return isUndecided(this.phase)
+  }
+
+  /** It waits, or its handler still runs and may come to that. */
+  get canBeHeld(): boolean {
+    return isUndecided(this.phase) || this.phase === 'dispatched'
+  }
+
+  get until(): number | undefined {
+    return isUndecided(this.phase) ? this.#deadline?.until : undefined
+  }
+
+  get signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      this.#abort = new AbortController()
+      if (this.#closed === 'left') this.#abort.abort(new DisconnectError())
+      else if (this.phase === 'ended') this.#abort.abort()
+    }
+    return this.#abort.signal
+  }
+
+  illegal(call: string, hint: string): IllegalStateError {
+    return new IllegalStateError(`Cannot ${call} a request that is ${this.phase}: ${hint}`, this.phase)
+  }
+
+  /** Tells `holder` when there is nothing more to wait for. */
+  hold(holder: Holder): void {
+    if (this.#holders === undefined) this.#holders = holder
+    else if (Array.isArray(this.#holders)) this.#holders.push(holder)
+    else this.#holders = [this.#holders, holder]
+  }
+
+  listen(listener: ContinuationListener): () => void {
+    if (this.phase === 'ended') {
+      queueMicrotask(() => tell(this.host, [listener], 'onComplete', this.continuation, undefined))
+      return () => {}
+    }
+    if (this.running) this.host.capture()
+    this.#listeners = [...(this.#listeners ?? []), listener]
+    return () => {
+      const place = this.#listeners?.indexOf(listener) ?? -1
+      if (place >= 0) this.#listeners = this.#listeners?.toSpliced(place, 1)
+    }
+  }
+
+  suspend(timeout: number | undefined): void {
+    this.#begin('suspend', timeout)
+    if (this.#closed === 'left') this.#apply('disconnect')
+  }
+
+  wait(timeout: number | undefined): Promise<Outcome> {
+    this.#begin('wait', timeout)
+    const waiting = new Promise<Outcome>((resolve, reject) => {
+      this.#waiter = { resolve, reject }
+    })
+    this.#park()
+    return waiting
+  }
+
+  resume(attributes: AttributesCopy | undefined): boolean {
+    const from = this.phase
+    if (!this.#decide('resume')) return false
+    if (attributes !== undefined) this.attributes.assign(attributes)
+    if (from === 'suspended' || from === 'suspending') this.cause = 'resumed'
+    if (from === 'suspended') this.#arrive()
+    return true
+  }
+
+  complete(): boolean {
+    const from = this.phase
+    if (!this.#decide('complete')) return false
+    if (from === 'suspended') this.#arrive()
+    return true
+  }
+
+  /** Ends a waiting request in favour of a newer one. */
+  dismiss(): boolean {
+    if (!this.isWaiting) return false
+    this.host.dismissed()
+    return this.complete()
+  }
+
+  fail(error: unknown): boolean {
+    const from = this.phase
+    if (!this.#decide('fail')) return false
+    this.failure = error
+    if (from === 'suspended') this.#arrive()
+    return true
+  }
+
+  setTimeout(ms: number): void {
+    this.#timeout = ms
+    this.#span = ms
+    if (this.#apply('extend') && this.phase === 'suspended') this.#deadline?.start(ms)
+  }
+
+  /**
+   * The handler has returned to a boundary.
+   *
+   * @returns what the boundary is to do: at once, or when the suspension is decided
+   */
+  returned(outermost: boolean): Verdict | Promise<Verdict> {
+    const from = this.phase
+    if (from === 'dispatched' && !outermost) return 'send'
+    this.#stopRunning()
+    if (this.#closed === undefined && from === 'dispatched' && this.host.isGone()) this.#leave()
+    this.#apply('return')
+    if (isLatched(from)) this.#tell('onSuspend')
+    if (this.phase === 'suspended' || this.phase === 'woken') {
+      return new Promise((resolve) => {
+        this.#proceed = resolve
+        if (this.phase === 'suspended') this.#park()
+        else this.#arrive()
+      })
+    }
+    if (from === 'failing') this.#tell('onError', this.failure)
+    if (from === 'aborting') this.#tell('onDisconnect')
+    if (from === 'completing') this.host.completed()
+    this.#end()
+    return from === 'failing' ? 'throw' : 'send'
+  }
+
+  /** The handler has thrown to a boundary. */
+  threw(error: unknown, outermost: boolean): void {
+    const from = this.phase
+    if (from === 'dispatched' && !outermost) return
+    this.#stopRunning()
+    if (this.#apply('throw') && from !== 'dispatched') {
+      this.failure = error
+      this.#tell('onError', error)
+    }
+    this.#end()
+  }
+
+  /** The turn of a decided request has come. */
+  wake(): void {
+    const waiter = this.#waiter
+    const proceed = this.#proceed
+    this.#waiter = undefined
+    this.#proceed = undefined
+    const dispatched = (waiter ?? proceed) !== undefined && this.#apply('dispatch')
+    if (waiter !== undefined) {
+      if (this.phase === 'failed') waiter.reject(this.failure)
+      else waiter.resolve(this.phase === 'aborted' ? 'disconnected' : (this.cause ?? 'completed'))
+    } else if (dispatched) {
+      this.dispatches++
+      this.running = true
+      proceed?.('dispatch')
+    } else if (proceed !== undefined) {
+      if (this.phase === 'completed') this.host.completed()
+      proceed(this.phase === 'failed' ? 'throw' : 'send')
+    }
+  }
+
+  /** The time is up. */
+  expire(): void {
+    if (!this.#apply('expire')) return
+    this.cause = 'expired'
+    this.#tell('onTimeout')
+    this.#apply('listened')
+    if (this.phase === 'suspended') {
+      this.cause = undefined
+      this.#deadline?.start(this.#span)
+    } else this.#arrive()
+  }
+
+  /** The socket is done with the response: all of it was handed over, or the client has left before. */
+  close(finished: boolean): void {
+    if (this.#closed !== undefined) return
+    if (finished) {
+      this.#closed = 'finished'
+      // written past the framework while it was parked: there is nothing left to wait for
+      if (this.phase === 'suspended' && this.#apply('complete')) this.#arrive()
+    } else this.#leave()
+    this.#end()
+  }
+
+  /** Looks the signal up and takes its step. `false` where there is none. */
+  #apply(signal: Signal): boolean {
+    const from = this.phase
+    const to = lifecycle[from][signal]
+    if (to === '-' || to === 'late') return false
+    if (to === 'illegal') throw this.illegal(`${signal}()`, hintAt(from))
+    this.phase = to
+    if (isSuspended(from) && isOver(to)) this.cause = undefined
+    if (!isUndecided(to) && to !== 'dispatched') this.#settle(isUndecided(from))
+    return true
+  }
+
+  /** A decision from outside. Before any suspension there is nothing to decide. */
+  #decide(signal: 'resume' | 'complete' | 'fail'): boolean {
+    if (!this.#suspendedBefore && this.phase === 'dispatched') throw this.illegal(`${signal}()`, 'call suspend() first')
+    return this.#apply(signal)
+  }
+
+  #begin(signal: 'suspend' | 'wait', timeout: number | undefined): void {
+    if (lifecycle[this.phase][signal] === 'illegal') throw this.illegal(`${signal}()`, hintAt(this.phase))
+    this.host.admit()
+    this.#apply(signal)
+    this.host.capture()
+    this.#suspendedBefore = true
+    this.cause = undefined
+    this.#span = timeout ?? this.#timeout ?? this.host.policy.timeout
+  }
+
+  /** The suspension is decided, or the request over: nothing waits for it any more. */
+  #settle(wasUndecided: boolean): void {
+    if (wasUndecided) {
+      this.#deadline?.stop()
+      this.host.release()
+    }
+    const holders = this.#holders
+    if (holders === undefined) return
+    this.#holders = undefined
+    if (Array.isArray(holders)) for (const holder of holders) holder.letGo()
+    else holders.letGo()
+  }
+
+  /** The handler has returned suspended, or awaits: from now on the time counts. */
+  #park(): void {
+    const { host } = this
+    host.parked()
+    if (this.#closed === undefined && host.isGone()) this.#closed = 'left'
+    if (this.#closed !== undefined) {
+      this.#apply(this.#closed === 'left' ? 'disconnect' : 'complete')
+      this.#arrive()
+      this.#end()
+      return
+    }
+    this.since = host.policy.clock.now()
+    this.#deadline ??= new Deadline(host.policy, this)
+    this.#deadline.start(this.#span)
+    this.#tell('onSuspend')
+  }
+
+  /** A parked request is decided: tells the listeners, and sees to it that somebody goes on. */
+  #arrive(): void {
+    if (this.phase === 'aborted') {
+      this.#tell('onDisconnect')
+      this.wake()
+      this.#end()
+      return
+    }
+    if (this.phase === 'woken' && this.cause === 'resumed') this.#tell('onResume')
+    if (this.phase === 'failed') this.#tell('onError', this.failure)
+    this.host.policy.queue.push(this, this.continuation.priority)
+  }
+
+  /** A handler that left while its `wait()` was pending: whoever still listens to that must not hang. */
+  #stopRunning(): void {
+    this.running = false
+    this.#waiter?.resolve('completed')
+    this.#waiter = undefined
+  }
+
+  #leave(): void {
+    this.#closed = 'left'
+    this.#abort?.abort(new DisconnectError())
+    if (this.#apply('disconnect') && this.phase === 'aborted') this.#arrive()
+  }
+
+  /** Once the outcome is settled, the handler has returned and the socket is done: the end. */
+  #end(): void {
+    if (this.running || this.#closed === undefined || this.phase === 'ended' || !isOver(this.phase)) return
+    if (this.#closed === 'left' && this.phase !== 'aborted') this.#tell('onDisconnect')
+    this.#apply('finish')
+    this.#tell('onComplete')
+    this.#listeners = undefined
+    this.#abort?.abort()
+  }
+
+  #tell(event: ContinuationEvent, error?: unknown): void {
+    if (this.#listeners !== undefined) tell(this.host, this.#listeners, event, this.continuation, error)
+  }
+}
+
+function hintAt(phase: Phase): string {
+  if (isOver(phase)) return 'the dispatch is over'
+  if (phase === 'woken' || phase === 'suspended') return 'the handler has returned; suspend in its next dispatch'
+  return 'once is enough in a dispatch'
+}
