@@ -101,6 +101,13 @@ export class Continuation {
    * Aborted when the client leaves or the request ends. Made on first use; asked for later, it is aborted already.
    *
    * The reason is a `DisconnectError` where the client left.
+   *
+   * @example
+   * ```ts
+   * router.get('/report', async (ctx) => {
+   *   ctx.body = await report(ctx.continuation.signal) // no longer worth its while when the client has left
+   * })
+   * ```
    */
   get signal(): AbortSignal {
     return this.#life.signal
@@ -250,6 +257,13 @@ export class Continuation {
    *
    * @returns removes the listener
    * @throws {TypeError} `ERR_INVALID_OPTION` for what is no listener, or names an event that does not exist
+   * @example
+   * ```ts
+   * router.get('/watched', (ctx) => {
+   *   ctx.continuation.addContinuationListener({ onComplete: ({ id }) => console.log(`${id} is over`) })
+   *   ctx.body = 'watched'
+   * })
+   * ```
    */
   addContinuationListener(listener: ContinuationListener): () => void {
     checkListener(listener)
@@ -262,6 +276,20 @@ export class Continuation {
    * Code between the handler and the boundary that catches all errors catches this one too.
    *
    * @throws {IllegalStateError} when not suspended
+   * @example
+   * ```ts
+   * function myTurn(continuation) {
+   *   if (!continuation.isInitial()) return
+   *   continuation.suspend()
+   *   clients.stash(continuation)
+   *   continuation.undispatch()
+   * }
+   *
+   * router.get('/turn', (ctx) => {
+   *   myTurn(ctx.continuation)
+   *   ctx.body = 'your turn'
+   * })
+   * ```
    */
   undispatch(): never {
     const life = this.#life

@@ -87,7 +87,12 @@ const accessor: PropertyDescriptor = {
  * The continuation of a Koa context, the same in every dispatch; what `ctx.continuation` answers.
  *
  * @throws {BoundaryError} where neither `continuations()` nor `suspendable()` stands above
- * @throws {TypeError} `ERR_INVALID_OPTION` for what is no Koa context
+ * @example
+ * ```ts
+ * router.get('/who', (ctx) => {
+ *   ctx.body = getContinuation(ctx).id
+ * })
+ * ```
  */
 export function getContinuation(ctx: Koa.ExtendableContext): Continuation {
   const host = (ctx as Held | undefined | null)?.[HOST]

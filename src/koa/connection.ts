@@ -15,10 +15,10 @@ const queued = new WeakMap<Socket, Set<() => void>>()
  */
 export function watchConnection({ req, res }: Koa.Context, closed: Closed): void {
   if (isClosed(res)) {
-    closed(res.writableFinished)
+    closed(isFinished(res))
     return
   }
-  res.once('close', () => closed(res.writableFinished))
+  res.once('close', () => closed(isFinished(res)))
   if (res.socket !== null || req.httpVersionMajor >= 2) return
 
   const { socket } = req
@@ -34,6 +34,12 @@ export function watchConnection({ req, res }: Koa.Context, closed: Closed): void
   }
   waiting.add(left)
   res.once('close', () => queued.get(socket)?.delete(left))
+}
+
+/** All of the response was handed over. HTTP/2 calls finished what the client has reset as well. */
+export function isFinished(res: Koa.Context['res']): boolean {
+  const { stream } = res as { stream?: { rstCode: number } }
+  return res.writableEnded && res.writableFinished && !stream?.rstCode
 }
 
 /** Nothing more can be sent, whether all was sent or not. */

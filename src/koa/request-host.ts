@@ -4,7 +4,7 @@ import type { Continuation } from '../core/continuation.js'
 import { IllegalStateError } from '../core/errors.js'
 import type { Host } from '../core/host.js'
 import { Life } from '../core/life.js'
-import { isClosed, watchConnection } from './connection.js'
+import { isClosed, isFinished, watchConnection } from './connection.js'
 import type { Settings } from './settings.js'
 
 /** Koa's side of one request. Made for every request that passes a boundary, so it costs next to nothing. */
@@ -77,7 +77,7 @@ export class RequestHost implements Host {
 
   isGone(): boolean {
     const { req, res } = this.context
-    if (res.writableFinished) return false
+    if (isFinished(res)) return false
     return isClosed(res) || (req.httpVersionMajor < 2 && req.socket.destroyed)
   }
 
