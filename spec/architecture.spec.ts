@@ -10,6 +10,7 @@ const may: Record<string, { rooms: string[]; outside: RegExp }> = {
   core: { rooms: [], outside: /^$/ },
   koa: { rooms: ['core'], outside: /^(node:|koa$|koa-compose$)/ },
   manager: { rooms: ['core'], outside: /^$/ },
+  log: { rooms: [], outside: /^node:assert\/strict$/ },
 }
 
 function* files(folder: string): Generator<string> {

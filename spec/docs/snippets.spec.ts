@@ -3,6 +3,7 @@ import { bodyParser } from '@koa/bodyparser'
 import Router from '@koa/router'
 import Koa from 'koa'
 import { ContinuationManager, continuations, getContinuation, suspendable } from '../../src/index.js'
+import { MemoryLog } from '../../src/log/memory.js'
 import { until } from '../support/gate.js'
 import { type Served, serve } from '../support/serve.js'
 import { run, snippets } from './snippets.js'
@@ -268,6 +269,13 @@ describe('what the pages and docstrings show', () => {
     const served = await whole(own)
     await subscribesAndPublishes(served, own.clients)
   })
+
+  const described: string[] = []
+  shows(
+    'src/log/describe-log.ts, describeLog #1',
+    () => assert.deepEqual(described, ['MemoryLog']),
+    () => ({ MemoryLog, describeLog: (name: string) => described.push(name) }),
+  )
 
   it('is all looked at', () => {
     assert.deepEqual(

@@ -180,6 +180,22 @@ describe('ContinuationManager', () => {
     assert.equal(manager.size, 0)
   })
 
+  it('waiting iterates over those under a key, in order, also when they are decided meanwhile', () => {
+    const [one, two, other] = [parked(), parked(), parked()]
+    manager.stash(one, 'a')
+    manager.stash(other, 'b')
+    manager.stash(two, 'a')
+    assert.deepEqual([...manager.waiting('a')], [one, two])
+    assert.deepEqual([...manager.waiting()], [])
+    let seen = 0
+    for (const continuation of manager.waiting('a')) {
+      continuation.complete()
+      seen++
+    }
+    assert.equal(seen, 2)
+    assert.equal(manager.size, 1)
+  })
+
   it('get finds who waits by id', () => {
     const continuation = parked()
     manager.stash(continuation, 'a')

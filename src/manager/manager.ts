@@ -196,6 +196,11 @@ export class ContinuationManager implements Iterable<Continuation> {
     return this.#byId.get(id)?.life.continuation
   }
 
+  /** Those that wait under a key at this moment, in order of arrival. */
+  waiting(key?: unknown): Continuation[] {
+    return Array.from(this.#lines.get(key) ?? [], ({ continuation }) => continuation)
+  }
+
   /** The keys under which somebody waits, in the order of their first arrival. */
   keys(): IterableIterator<unknown> {
     return this.#lines.keys()
@@ -208,10 +213,7 @@ export class ContinuationManager implements Iterable<Continuation> {
 
   /** @internal */
   [Symbol.for('nodejs.util.inspect.custom')](_depth: number, options: object, inspect: typeof String): string {
-    const lines = [...this.#lines.values()].map((line): [unknown, Continuation[]] => [
-      line.key,
-      [...line].map(({ continuation }) => continuation),
-    ])
+    const lines = [...this.#lines.values()].map((line): [unknown, Continuation[]] => [line.key, this.waiting(line.key)])
     const of = (value: unknown): string => (inspect as (value: unknown, options: object) => string)(value, options)
     return `ContinuationManager { ${this.size} waiting } ${of(new Map(lines))}`
   }

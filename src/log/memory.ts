@@ -1,0 +1,137 @@
+import {
+  type After,
+  type Backlog,
+  type Log,
+  locate,
+  type Message,
+  type Position,
+  type Reading,
+  type Stored,
+  sizeOf,
+} from './log.js'
+
+export interface MemoryLogOptions {
+  /** Milliseconds, going forward. Default `performance.now`. */
+  now?: (() => number) | undefined
+  /** Names an epoch. Default a random one. */
+  epoch?: (() => string) | undefined
+}
+
+interface Kept extends Stored {
+  readonly at: number
+  readonly size: number
+}
+
+/**
+ * A log in this process's memory: the fastest, and gone with the process. Then the epoch is another one, and readers are
+ * told of the gap.
+ */
+export class MemoryLog implements Log {
+  readonly #topics = new Map<string, Topic>()
+  readonly #now: () => number
+  readonly #epoch: () => string
+
+  constructor({ now = () => performance.now(), epoch = randomEpoch }: MemoryLogOptions = {}) {
+    this.#now = now
+    this.#epoch = epoch
+  }
+
+  #topic(channel: string): Topic {
+    let topic = this.#topics.get(channel)
+    if (topic === undefined) {
+      topic = new Topic(this.#epoch())
+      this.#topics.set(channel, topic)
+    }
+    return topic
+  }
+
+  async append(channel: string, message: Message, backlog: Backlog): Promise<Position> {
+    const topic = this.#topic(channel)
+    const seq = topic.append(message, this.#now(), backlog)
+    for (const ring of [...topic.bells]) ring()
+    return { epoch: topic.epoch, seq }
+  }
+
+  async read(channel: string, after: After, bytes = Number.POSITIVE_INFINITY): Promise<Reading> {
+    return this.#topic(channel).read(after, bytes, this.#now())
+  }
+
+  async tail(channel: string, ring: () => void): Promise<() => void> {
+    const { bells } = this.#topic(channel)
+    // a bell of its own, so that the same function may be hung up twice
+    const bell = (): void => ring()
+    bells.add(bell)
+    return () => {
+      bells.delete(bell)
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const { bells } of this.#topics.values()) bells.clear()
+  }
+}
+
+class Topic {
+  readonly epoch: string
+  readonly bells = new Set<() => void>()
+  /** The oldest first. What was dropped leaves holes at the front, until they are half of it. */
+  #kept: (Kept | undefined)[] = []
+  #head = 0
+  #bytes = 0
+  #last = 0
+  #age = Number.POSITIVE_INFINITY
+
+  constructor(epoch: string) {
+    this.epoch = epoch
+  }
+
+  append(message: Message, now: number, backlog: Backlog): number {
+    const size = sizeOf(message)
+    this.#last++
+    this.#kept.push({ seq: this.#last, event: message.event, data: message.data, at: now, size })
+    this.#bytes += size
+    this.#age = backlog.age
+    this.#trim(now, backlog)
+    return this.#last
+  }
+
+  read(after: After, bytes: number, now: number): Reading {
+    this.#trim(now)
+    const oldest = this.#last + 1 - (this.#kept.length - this.#head)
+    const { from, gap } = locate(after, this.epoch, oldest, this.#last)
+    const messages: Stored[] = []
+    let read = 0
+    for (let place = this.#head + from - oldest; place < this.#kept.length; place++) {
+      const { seq, event, data, size } = this.#kept[place] as Kept
+      read += size
+      if (read > bytes && messages.length > 0) break
+      messages.push(event === undefined ? { seq, data } : { seq, event, data })
+    }
+    const seq = messages.at(-1)?.seq ?? Math.max(from - 1, 0)
+    return { messages, next: { epoch: this.epoch, seq }, ...(gap && { gap }) }
+  }
+
+  #trim(now: number, limits?: Backlog): void {
+    const { messages = Number.POSITIVE_INFINITY, bytes = Number.POSITIVE_INFINITY } = limits ?? {}
+    for (;;) {
+      const oldest = this.#kept[this.#head]
+      if (oldest === undefined) break
+      const isNewest = this.#head === this.#kept.length - 1
+      const tooOld = oldest.at + this.#age <= now
+      const over = !isNewest && (this.#kept.length - this.#head > messages || this.#bytes > bytes)
+      if (!tooOld && !over) break
+      this.#bytes -= oldest.size
+      this.#kept[this.#head++] = undefined
+    }
+    if (this.#head > 32 && this.#head * 2 > this.#kept.length) {
+      this.#kept = this.#kept.slice(this.#head)
+      this.#head = 0
+    }
+  }
+}
+
+function randomEpoch(): string {
+  return Math.floor(Math.random() * 36 ** 8)
+    .toString(36)
+    .padStart(8, '0')
+}
