@@ -10,6 +10,8 @@ const may: Record<string, { rooms: string[]; outside: RegExp }> = {
   core: { rooms: [], outside: /^$/ },
   koa: { rooms: ['core'], outside: /^(node:|koa$|koa-compose$)/ },
   manager: { rooms: ['core'], outside: /^$/ },
+  channel: { rooms: ['koa', 'manager', 'log'], outside: /^koa$/ },
+  client: { rooms: [], outside: /^eventsource-parser/ },
   log: { rooms: [], outside: /^node:assert\/strict$/ },
 }
 

@@ -1,5 +1,10 @@
 import './koa/types.js'
 
+export { Channel } from './channel/channel.js'
+export { ChannelError } from './channel/errors.js'
+export { Hub, type HubOptions, type Names } from './channel/hub.js'
+export type { Authorize, ChannelOptions } from './channel/options.js'
+export type { Receipt } from './channel/publish.js'
 export type { Clock } from './core/clock.js'
 export {
   Continuation,
@@ -21,4 +26,7 @@ export { getContinuation } from './koa/boundary.js'
 export { continuations } from './koa/continuations.js'
 export type { ContinuationsOptions } from './koa/settings.js'
 export { suspendable } from './koa/suspendable.js'
+export { type DescribeLogOptions, describeLog } from './log/describe-log.js'
+export type { After, Backlog, Gap, Log, Message, Position, Reading, Stored } from './log/log.js'
+export { MemoryLog, type MemoryLogOptions } from './log/memory.js'
 export { ContinuationManager, type ManagerOptions } from './manager/manager.js'

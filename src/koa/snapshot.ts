@@ -8,7 +8,7 @@ interface Inside {
 }
 
 /**
- * What routers leave on the context: @koa/router, and those that follow its names. The path is looked at apart.
+ * What routers leave on the context: @koa/router, those that follow its names, and koa-mount. The path is looked at apart.
  *
  * `matched` grows in place, so it is copied.
  */
@@ -22,7 +22,13 @@ const routing = [
   'matched',
   '_matchedRoute',
   '_matchedRouteName',
+  'mountPath',
 ] as const
+
+/** Node's word on what it adds to a response by itself, and no more once somebody has removed it. */
+const removals = ['sendDate', '_removedConnection', '_removedContLen', '_removedTE'] as const
+
+type Removals = Record<(typeof removals)[number], unknown>
 
 type Routing = Partial<Record<(typeof routing)[number], unknown>> & { _matchedParams?: ParamsSeen | undefined }
 
@@ -36,13 +42,14 @@ export class Snapshot {
   /** HTTP/2 has none, and warns of one that is read or set. */
   readonly #message: string | undefined
   readonly #headers: readonly (readonly [name: string, value: number | string | string[]])[] | undefined
+  readonly #removals: readonly unknown[]
   readonly #body: unknown
   readonly #explicitStatus: boolean | undefined
   readonly #explicitNullBody: boolean | undefined
   readonly #respond: boolean | undefined
   readonly #url: string | undefined
   readonly #method: string | undefined
-  /** Without it, no router has run above. */
+  /** Without it, no router has run above, and nobody keeps anything of his own under these names. */
   readonly #routing: Routing | undefined
 
   constructor(ctx: Koa.Context) {
@@ -51,6 +58,7 @@ export class Snapshot {
     this.#status = res.statusCode
     this.#message = req.httpVersionMajor < 2 ? res.statusMessage : undefined
     this.#headers = headersOf(res)
+    this.#removals = removals.map((name) => (res as unknown as Removals)[name])
     this.#body = response._body
     this.#explicitStatus = response._explicitStatus
     this.#explicitNullBody = response._explicitNullBody
@@ -78,6 +86,10 @@ export class Snapshot {
     res.statusCode = this.#status
     if (req.httpVersionMajor < 2) res.statusMessage = this.#message as string
     this.#restoreHeaders(res)
+    removals.forEach((name, place) => {
+      const kept = res as unknown as Removals
+      if (kept[name] !== this.#removals[place]) kept[name] = this.#removals[place]
+    })
   }
 
   #restoreHeaders(res: Koa.Context['res']): void {
@@ -87,7 +99,7 @@ export class Snapshot {
     }
     if (before === undefined) return
     for (const [name, value] of before) {
-      if (!isSame(res.getHeader(name), value)) res.setHeader(name, value)
+      if (!isSame(res.getHeader(name), value)) res.setHeader(name, Array.isArray(value) ? [...value] : value)
     }
   }
 
@@ -123,7 +135,7 @@ function isSame(one: unknown, other: unknown): boolean {
 }
 
 function routingOf(ctx: Routing): Routing | undefined {
-  if (ctx.params === undefined && ctx.matched === undefined && ctx.routerPath === undefined) return undefined
+  if (routing.every((name) => ctx[name] === undefined)) return undefined
   const before: Routing = {}
   for (const name of routing) before[name] = ctx[name]
   if (Array.isArray(ctx.matched)) before.matched = [...ctx.matched]

@@ -1,0 +1,181 @@
+import type Koa from 'koa'
+import { invalid } from '../koa/checks.js'
+import type { Log } from '../log/log.js'
+import { ContinuationManager } from '../manager/manager.js'
+import { parseCursor } from './cursor.js'
+import { ChannelError } from './errors.js'
+import { Feed } from './feed.js'
+import { type ChannelOptions, type ChannelSettings, channelSettings } from './options.js'
+import { messageOf, publishedBy, type Receipt } from './publish.js'
+import { refusing, subscriberOf } from './serve.js'
+import { Subscription } from './subscription.js'
+
+type Continuation = Koa.Context['continuation']
+
+/**
+ * Messages for whoever follows: kept in a bounded log, and read from cursors.
+ *
+ * - Who polls, comes back and polls again misses nothing in between: the cursor says where to read on.
+ * - What was lost all the same (too old, a log that began anew) is said, never hidden.
+ * - One endpoint serves plain polls, long polls, server-sent events and NDJSON, by what the request asks for.
+ * - A message is written out once, however many wait for it.
+ *
+ * @example
+ * ```ts
+ * const news = new Channel('news')
+ *
+ * router.get('/news', news.subscriber())
+ * router.post('/news', news.publisher())
+ * ```
+ */
+export class Channel {
+  readonly name: string
+  /** Those that wait for the channel to grow. */
+  readonly waiters: ContinuationManager
+  readonly #settings: ChannelSettings
+  readonly #feeds = new Set<Feed>()
+  readonly #here = new Set<Continuation>()
+  #growth = 0
+  #woken = 0
+  #tailing: Promise<() => void> | undefined
+
+  /**
+   * @param name any string
+   * @throws {TypeError | RangeError} `ERR_INVALID_OPTION` for options not known, of the wrong type or out of range
+   */
+  constructor(name: string, options: ChannelOptions = {}) {
+    if (typeof name !== 'string' || name === '') throw invalid("A channel's name", 'a string', name)
+    this.name = name
+    this.#settings = channelSettings('A Channel', options)
+    const { clientId } = this.#settings
+    this.waiters = new ContinuationManager(clientId === undefined ? {} : { clientId, second: 'replace' })
+  }
+
+  get log(): Log {
+    return this.#settings.log
+  }
+
+  /** How many requests are here: those that wait, and streams. */
+  get size(): number {
+    return this.#here.size
+  }
+
+  /** Grows with every ring of the log: who looks at it before and after sees whether the channel may have grown. */
+  get growth(): number {
+    return this.#growth
+  }
+
+  /**
+   * Appends a message, and wakes whoever waits.
+   *
+   * @param data anything that JSON can hold
+   * @returns the message's id, and how many requests were woken in this process
+   * @throws {ChannelError} `ERR_UNSERIALISABLE`, `ERR_INVALID_EVENT`, `ERR_MESSAGE_TOO_LARGE`; rejects with what the log
+   *   rejects with
+   */
+  async publish(data: unknown, { event }: { event?: string | undefined } = {}): Promise<Receipt> {
+    const { log, backlog } = this.#settings
+    const message = messageOf(data, event, backlog.bytes)
+    const before = this.#woken
+    const { epoch, seq } = await log.append(this.name, message, backlog)
+    // the log rings by itself, soon; who waits here need not wait for that
+    this.#ring()
+    return { id: `${epoch}-${seq}`, woken: this.#woken - before }
+  }
+
+  /**
+   * A handler that serves those who follow this channel. It needs no boundary above; under `continuations()` that one's
+   * limits hold.
+   */
+  subscriber(): Koa.Middleware {
+    const feed = this.feed(false)
+    return subscriberOf((ctx, { cursor }) => {
+      const at = parseCursor(cursor, [this.name], false)
+      return new Subscription(ctx, { channels: [this], feed, cursor: at, settings: this.#settings })
+    })
+  }
+
+  /**
+   * A handler that publishes what is posted as `{"data":…,"event":…}`: 201 with the receipt when somebody was woken, else
+   * 202. Put what decides who may publish above it.
+   */
+  publisher(): Koa.Middleware {
+    return (context) => {
+      const ctx = context as Koa.Context
+      return refusing(ctx, async () => {
+        const { data, event } = await publishedBy(ctx, this.#settings.backlog.bytes)
+        const receipt = await this.publish(data, { event: event as string | undefined })
+        ctx.status = receipt.woken > 0 ? 201 : 202
+        ctx.body = receipt
+      })
+    }
+  }
+
+  /**
+   * Sends away those requests of this channel that `whom` picks: a poll is answered 403, a stream ends. It is up to
+   * `authorize` that they stay away.
+   *
+   * @returns how many
+   */
+  drop(whom: (ctx: Koa.Context) => boolean): number {
+    let dropped = 0
+    for (const continuation of [...this.#here]) {
+      if (!whom(continuation.context)) continue
+      dropped++
+      const error = new ChannelError(403, 'ERR_FORBIDDEN', 'You were sent away')
+      // one that is not waiting is just being written to
+      if (!continuation.isSuspended() || !continuation.fail(error)) continuation.context.res.destroy()
+    }
+    return dropped
+  }
+
+  /** Sends everybody home, polls with 204, and lets go of the log's bell. The messages stay where they are. */
+  async close(): Promise<void> {
+    this.waiters.complete()
+    const tailing = this.#tailing
+    this.#tailing = undefined
+    const stop = await tailing
+    stop?.()
+  }
+
+  /** @internal A reader that is told when what it has read is no longer all there is. */
+  feed(named: boolean): Feed {
+    const feed = new Feed(named)
+    this.#feeds.add(feed)
+    return feed
+  }
+
+  /** @internal The same for a reader of several channels. */
+  tell(feed: Feed): void {
+    this.#feeds.add(feed)
+  }
+
+  /** @internal The log rings when this has resolved. */
+  async ready(): Promise<void> {
+    this.#tailing ??= this.log.tail(this.name, () => this.#ring())
+    const tailing = this.#tailing
+    try {
+      await tailing
+    } catch (error) {
+      // the next one tries again
+      if (this.#tailing === tailing) this.#tailing = undefined
+      throw error
+    }
+  }
+
+  /** @internal */
+  join(continuation: Continuation): void {
+    this.#here.add(continuation)
+  }
+
+  /** @internal */
+  leave(continuation: Continuation): void {
+    this.#here.delete(continuation)
+  }
+
+  #ring(): void {
+    this.#growth++
+    for (const feed of this.#feeds) feed.forget()
+    this.#woken += this.waiters.broadcast()
+  }
+}

@@ -1,0 +1,148 @@
+import type Koa from 'koa'
+import { checkCount } from '../koa/checks.js'
+import { MemoryLog } from '../log/memory.js'
+import { Channel } from './channel.js'
+import { parseCursor } from './cursor.js'
+import { ChannelError } from './errors.js'
+import { Feed } from './feed.js'
+import { type ChannelOptions, type ChannelSettings, channelSettings } from './options.js'
+import { publishedBy } from './publish.js'
+import { refusing, subscriberOf } from './serve.js'
+import { Subscription } from './subscription.js'
+
+export interface HubOptions extends ChannelOptions {
+  /** How many channels one request may follow. Default 100. */
+  perRequest?: number | undefined
+}
+
+/** Which channel, or which channels, a request is about. */
+export type Names = (ctx: Koa.Context) => string | readonly string[] | Promise<string | readonly string[]>
+
+/**
+ * Channels by name, with the same options and one log. A request can follow many of them with one cursor.
+ *
+ * @example
+ * ```ts
+ * const hub = new Hub()
+ * hub.channel('lobby')
+ * hub.channel('kitchen')
+ *
+ * router.get('/rooms', hub.subscriber((ctx) => String(ctx.query.names).split(',')))
+ * router.post('/rooms/:name', hub.publisher((ctx) => ctx.params.name))
+ * ```
+ */
+export class Hub implements Iterable<Channel> {
+  readonly #options: ChannelOptions
+  readonly #settings: ChannelSettings
+  readonly #perRequest: number
+  readonly #channels = new Map<string, Channel>()
+  readonly #feed = new Feed(true)
+
+  /** @throws {TypeError | RangeError} `ERR_INVALID_OPTION` for options not known, of the wrong type or out of range */
+  constructor(options: HubOptions = {}) {
+    const { perRequest = 100, ...others } = options
+    checkCount('perRequest', perRequest, 1)
+    this.#options = { log: new MemoryLog(), ...others }
+    this.#settings = channelSettings('A Hub', this.#options, ['perRequest'])
+    this.#perRequest = perRequest
+  }
+
+  /** How many channels there are. */
+  get size(): number {
+    return this.#channels.size
+  }
+
+  /** The channel of this name, made when it is not there yet. Others can follow it from then on. */
+  channel(name: string): Channel {
+    let channel = this.#channels.get(name)
+    if (channel === undefined) {
+      channel = new Channel(name, this.#options)
+      channel.tell(this.#feed)
+      this.#channels.set(name, channel)
+    }
+    return channel
+  }
+
+  /** The channel of this name, if there is one. */
+  get(name: string): Channel | undefined {
+    return this.#channels.get(name)
+  }
+
+  [Symbol.iterator](): IterableIterator<Channel> {
+    return this.#channels.values()
+  }
+
+  /**
+   * A handler that serves those who follow the channels that `names` says.
+   *
+   * Messages carry the name of their channel. A channel that the client's cursor does not know is followed from now. It
+   * answers 404 `ERR_UNKNOWN_CHANNEL` for a name that `channel()` was never called with, 400 `ERR_TOO_MANY_CHANNELS` and
+   * 400 `ERR_NO_CHANNEL`.
+   */
+  subscriber(names: Names): Koa.Middleware {
+    return subscriberOf(async (ctx, { cursor }) => {
+      const channels = await this.#named(ctx, names)
+      const followed = channels.map(({ name }) => name)
+      return new Subscription(ctx, {
+        channels,
+        feed: this.#feed,
+        cursor: parseCursor(cursor, followed, true),
+        settings: this.#settings,
+      })
+    })
+  }
+
+  /** A handler that publishes to the channels that `names` says; see `Channel#publisher`. The receipts are a list. */
+  publisher(names: Names): Koa.Middleware {
+    return (context) => {
+      const ctx = context as Koa.Context
+      return refusing(ctx, async () => {
+        const channels = await this.#named(ctx, names)
+        const { data, event } = await publishedBy(ctx, this.#settings.backlog.bytes)
+        const receipts = []
+        for (const channel of channels) {
+          receipts.push({
+            channel: channel.name,
+            ...(await channel.publish(data, { event: event as string | undefined })),
+          })
+        }
+        ctx.status = receipts.some(({ woken }) => woken > 0) ? 201 : 202
+        ctx.body = receipts
+      })
+    }
+  }
+
+  /** Sends everybody home and forgets the channel. Its messages stay in the log. */
+  async delete(name: string): Promise<boolean> {
+    const channel = this.#channels.get(name)
+    this.#channels.delete(name)
+    await channel?.close()
+    return channel !== undefined
+  }
+
+  /** Closes every channel. The log is left to whoever opened it. */
+  async close(): Promise<void> {
+    await Promise.all(Array.from(this.#channels.keys(), (name) => this.delete(name)))
+  }
+
+  async #named(ctx: Koa.Context, names: Names): Promise<Channel[]> {
+    const said = await names(ctx)
+    const wanted = [...new Set(typeof said === 'string' ? [said] : said)]
+    if (wanted.length === 0) throw new ChannelError(400, 'ERR_NO_CHANNEL', 'Which channel?')
+    if (wanted.length > this.#perRequest) {
+      const message = `A request may follow ${this.#perRequest} channels: got ${wanted.length}`
+      throw new ChannelError(400, 'ERR_TOO_MANY_CHANNELS', message)
+    }
+    return wanted.map((name) => {
+      const channel = this.#channels.get(name)
+      if (channel === undefined) {
+        throw new ChannelError(
+          404,
+          'ERR_UNKNOWN_CHANNEL',
+          `There is no channel ${JSON.stringify(String(name).slice(0, 100))}`,
+        )
+      }
+      return channel
+    })
+  }
+}

@@ -1,0 +1,81 @@
+import type Koa from 'koa'
+import type { Message } from '../log/log.js'
+import { sizeOf } from '../log/log.js'
+import { ChannelError } from './errors.js'
+
+export interface Receipt {
+  /** Of the message, unique in the channel; where the next one follows. */
+  readonly id: string
+  /** How many requests it woke in this process. */
+  readonly woken: number
+}
+
+/**
+ * @throws {ChannelError} 400 `ERR_UNSERIALISABLE` for data that JSON cannot hold; 400 `ERR_INVALID_EVENT`; 413
+ *   `ERR_MESSAGE_TOO_LARGE` for more bytes than the backlog keeps
+ */
+export function messageOf(data: unknown, event: unknown, bytes: number): Message {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: those that would end a line of an event stream
+  if (event !== undefined && (typeof event !== 'string' || event === '' || /[\r\n\u0000]/.test(event))) {
+    throw new ChannelError(400, 'ERR_INVALID_EVENT', 'An event is a name in one line, or left out')
+  }
+  const message = event === undefined ? { data: serialised(data) } : { event, data: serialised(data) }
+  const size = sizeOf(message)
+  if (size > bytes) {
+    throw new ChannelError(
+      413,
+      'ERR_MESSAGE_TOO_LARGE',
+      `A message of ${size} bytes is more than the ${bytes} that are kept`,
+    )
+  }
+  return message
+}
+
+function serialised(data: unknown): string {
+  let text: string | undefined
+  try {
+    text = JSON.stringify(data)
+  } catch (cause) {
+    throw new ChannelError(
+      400,
+      'ERR_UNSERIALISABLE',
+      `The data cannot be written as JSON: ${(cause as Error).message}`,
+      { cause },
+    )
+  }
+  if (text === undefined)
+    throw new ChannelError(400, 'ERR_UNSERIALISABLE', `The data cannot be written as JSON: it is ${typeof data}`)
+  return text
+}
+
+/** The body of a request that publishes: what a parser above has made of it, else JSON read here. */
+export async function publishedBy(ctx: Koa.Context, bytes: number): Promise<{ data: unknown; event: unknown }> {
+  const { body } = ctx.request as { body?: unknown }
+  const given = body ?? (await readJson(ctx, bytes))
+  if (typeof given !== 'object' || given === null || !('data' in given)) {
+    throw new ChannelError(
+      400,
+      'ERR_INVALID_MESSAGE',
+      'A message is published as {"data":…}, with an "event" if it has a name',
+    )
+  }
+  const { data, event } = given as { data: unknown; event?: unknown }
+  return { data, event }
+}
+
+async function readJson(ctx: Koa.Context, bytes: number): Promise<unknown> {
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of ctx.req as AsyncIterable<Buffer>) {
+    size += chunk.length
+    // the data may be as long as is kept, and the rest is the little around it
+    if (size > bytes + 4_096)
+      throw new ChannelError(413, 'ERR_MESSAGE_TOO_LARGE', `More than the ${bytes} bytes that are kept`)
+    chunks.push(chunk)
+  }
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString())
+  } catch (cause) {
+    throw new ChannelError(400, 'ERR_INVALID_MESSAGE', 'The body is no JSON', { cause })
+  }
+}

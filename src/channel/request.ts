@@ -1,0 +1,66 @@
+import type Koa from 'koa'
+import { ChannelError } from './errors.js'
+
+/** What a subscriber asks for. */
+export interface Asked {
+  /** How it wants to be answered. */
+  readonly way: 'poll' | 'events' | 'lines'
+  /** Milliseconds it is willing to wait; `undefined` leaves it to the server. */
+  readonly wait: number | undefined
+  /** It said so by `Prefer: wait=…`, and is told what came of it. */
+  readonly prefers: boolean
+  /** Where it reads on, as it says. */
+  readonly cursor: string | undefined
+}
+
+/** @throws {ChannelError} 400 `ERR_INVALID_WAIT` */
+export function askedBy(ctx: Koa.Context): Asked {
+  const { wait, cursor } = ctx.query
+  const preferred = wait === undefined ? preferredWait(ctx.get('prefer')) : undefined
+  return {
+    way: wayOf(ctx),
+    wait: wait === undefined ? preferred : secondsOf(wait),
+    prefers: preferred !== undefined,
+    cursor: first(cursor) ?? (ctx.get('last-event-id') || etagOf(ctx.get('if-none-match'))),
+  }
+}
+
+function wayOf(ctx: Koa.Context): Asked['way'] {
+  // what accepts anything, as curl does, gets plain JSON
+  switch (ctx.accepts('application/json', 'text/event-stream', 'application/x-ndjson')) {
+    case 'text/event-stream':
+      return 'events'
+    case 'application/x-ndjson':
+      return 'lines'
+    default:
+      return 'poll'
+  }
+}
+
+function secondsOf(wait: string | string[]): number {
+  const text = first(wait) ?? ''
+  if (!/^\d{1,9}(\.\d{1,6})?$/.test(text)) {
+    throw new ChannelError(
+      400,
+      'ERR_INVALID_WAIT',
+      `wait must be a number of seconds: got ${JSON.stringify(text.slice(0, 40))}`,
+    )
+  }
+  return Number(text) * 1_000
+}
+
+/** RFC 7240: a preference that cannot be understood is not there. */
+function preferredWait(header: string): number | undefined {
+  const [, seconds] = /(?:^|[,;])\s*wait\s*=\s*"?(\d{1,9})"?\s*(?:$|[,;])/i.exec(header) ?? []
+  return seconds === undefined ? undefined : Number(seconds) * 1_000
+}
+
+/** The first of a list, with the mark of a weak validator taken off, which a proxy may have put there. */
+function etagOf(header: string): string | undefined {
+  const [, tag] = /^\s*(?:W\/)?"([^"]*)"/.exec(header) ?? []
+  return tag
+}
+
+function first(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value[0] : value
+}

@@ -1,0 +1,41 @@
+import type Koa from 'koa'
+import { suspendable } from '../koa/suspendable.js'
+import { ChannelError } from './errors.js'
+import { poll } from './poll.js'
+import { type Asked, askedBy } from './request.js'
+import { stream } from './stream.js'
+import type { Subscription } from './subscription.js'
+
+/** A handler that serves whoever follows, in the way that is asked for. */
+export function subscriberOf(
+  subscribe: (ctx: Koa.Context, asked: Asked) => Subscription | Promise<Subscription>,
+): Koa.Middleware {
+  return suspendable(async (context) => {
+    const ctx = context as Koa.Context
+    await refusing(ctx, async () => {
+      const asked = ctx.method === 'HEAD' ? ({ ...askedBy(ctx), way: 'poll', wait: 0 } as const) : askedBy(ctx)
+      const subscription = await subscribe(ctx, asked)
+      await subscription.authorize()
+      await subscription.begin()
+      try {
+        if (asked.way === 'poll') await poll(subscription, asked)
+        else await stream(subscription, { ...asked, way: asked.way })
+      } finally {
+        subscription.end()
+      }
+    })
+  })
+}
+
+/** What a client did wrong is answered with its code; everything else goes on to Koa. */
+export async function refusing(ctx: Koa.Context, act: () => Promise<void>): Promise<void> {
+  try {
+    await act()
+  } catch (error) {
+    if (!(error instanceof ChannelError)) throw error
+    ctx.status = error.status
+    ctx.set('Cache-Control', 'no-store')
+    ctx.remove('ETag')
+    ctx.body = { error: { code: error.code, message: error.message } }
+  }
+}
