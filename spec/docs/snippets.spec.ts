@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { bodyParser } from '@koa/bodyparser'
 import Router from '@koa/router'
 import Koa from 'koa'
-import { ContinuationManager, continuations, getContinuation, suspendable } from '../../src/index.js'
+import { Channel, ContinuationManager, continuations, getContinuation, Hub, suspendable } from '../../src/index.js'
 import { MemoryLog } from '../../src/log/memory.js'
 import { until } from '../support/gate.js'
 import { type Served, serve } from '../support/serve.js'
@@ -22,6 +22,8 @@ function world(): World {
     Koa,
     Router,
     bodyParser,
+    Channel,
+    Hub,
     ContinuationManager,
     continuations,
     suspendable,
@@ -269,6 +271,29 @@ describe('what the pages and docstrings show', () => {
     const served = await whole(own)
     await subscribesAndPublishes(served, own.clients)
   })
+
+  for (const name of ['src/channel/channel.ts, Channel #1', 'README.md, Nothing lost between polls #1']) {
+    shows(name, async ({ app, router, news }) => {
+      served = await serve(app.use(router.routes()))
+      const asking = served.get('/news')
+      await waiting((news as Channel).waiters)
+      assert.equal((await served.post('/news', { data: 'hello' })).status, 201)
+      const { cursor, messages } = JSON.parse((await asking).body)
+      assert.equal(messages[0].data, 'hello')
+      await served.post('/news', { data: 'in between' })
+      assert.equal(JSON.parse((await served.get(`/news?cursor=${cursor}`)).body).messages[0].data, 'in between')
+    })
+  }
+
+  for (const name of ['src/channel/hub.ts, Hub #1', 'README.md, Nothing lost between polls #2']) {
+    shows(name, async ({ app, router, hub }) => {
+      served = await serve(app.use(router.routes()))
+      const asking = served.get('/rooms?names=lobby,kitchen')
+      await waiting(((hub as Hub).get('kitchen') as Channel).waiters)
+      assert.equal((await served.post('/rooms/kitchen', { data: 'tea' })).status, 201)
+      assert.equal(JSON.parse((await asking).body).messages[0].channel, 'kitchen')
+    })
+  }
 
   const described: string[] = []
   shows(

@@ -1,0 +1,240 @@
+import assert from 'node:assert/strict'
+import Router from '@koa/router'
+import Koa from 'koa'
+import { Channel, type ChannelOptions, Hub, type HubOptions } from '../../src/index.js'
+import { follow } from '../support/following.js'
+import { until } from '../support/gate.js'
+import { type Served, serve } from '../support/serve.js'
+
+describe('a hub of channels', () => {
+  let served: Served
+  let hub: Hub
+  beforeEach(async () => {
+    hub = new Hub({ perRequest: 3 })
+    for (const name of ['lobby', 'kitchen', 'a, b: ž']) hub.channel(name)
+    const router = new Router()
+    router.get(
+      '/',
+      hub.subscriber((ctx) => (ctx.querystring === '' ? [] : new URLSearchParams(ctx.querystring).getAll('name'))),
+    )
+    router.post(
+      '/:name',
+      hub.publisher((ctx) => (ctx['params'] as { name: string }).name.split('+')),
+    )
+    served = await serve(new Koa().use(router.routes()))
+  })
+  afterEach(() => served.close())
+
+  const waiting = (name: string, count = 1) => until(() => hub.get(name)?.waiters.size === count)
+
+  it('gives the same channel for the same name', () => {
+    assert.equal(hub.channel('lobby'), hub.get('lobby'))
+    assert.equal(hub.size, 3)
+    assert.equal(hub.get('nowhere'), undefined)
+    assert.deepEqual(
+      [...hub].map(({ name }) => name),
+      ['lobby', 'kitchen', 'a, b: ž'],
+    )
+  })
+
+  it('a request follows many channels with one cursor, and misses nothing in any', async () => {
+    const names = '?name=lobby&name=kitchen&name=a,%20b:%20%C5%BE'
+    const asking = served.get(`/${names}`)
+    await waiting('a, b: ž')
+    const one = await hub.channel('kitchen').publish(1)
+    assert.equal(one.woken, 1)
+    const first = JSON.parse((await asking).body)
+    assert.deepEqual(first.messages, [{ id: one.id, channel: 'kitchen', data: 1 }])
+    await hub.channel('lobby').publish(2)
+    await hub.channel('a, b: ž').publish(3)
+    await hub.channel('kitchen').publish(4)
+    const second = JSON.parse((await served.get(`/${names}&cursor=${encodeURIComponent(first.cursor)}`)).body)
+    assert.deepEqual(
+      second.messages.map(({ channel, data }: { channel: string; data: number }) => [channel, data]),
+      [
+        ['lobby', 2],
+        ['kitchen', 4],
+        ['a, b: ž', 3],
+      ],
+    )
+    const third = await served.get(`/${names}&wait=0`, { 'if-none-match': `"${second.cursor}"` })
+    assert.equal(third.status, 204)
+    assert.equal(
+      [...hub].every(({ waiters, size }) => waiters.size === 0 && size === 0),
+      true,
+    )
+  })
+
+  it('a channel that the cursor does not know is followed from now', async () => {
+    await hub.channel('kitchen').publish('before')
+    const { headers } = await served.get('/?name=lobby&wait=0')
+    const cursor = encodeURIComponent(JSON.parse(headers.etag ?? ''))
+    const both = await served.get(`/?name=lobby&name=kitchen&wait=0&cursor=${cursor}`)
+    assert.equal(both.status, 204)
+    await hub.channel('kitchen').publish('after')
+    const next = encodeURIComponent(JSON.parse(both.headers.etag ?? ''))
+    const { messages } = JSON.parse((await served.get(`/?name=lobby&name=kitchen&cursor=${next}`)).body)
+    assert.deepEqual(
+      messages.map(({ data }: { data: string }) => data),
+      ['after'],
+    )
+  })
+
+  it('streams tell the channel: around the data of an event, and in every line', async () => {
+    const events = await follow(`${served.url}/?name=lobby&name=kitchen`, { accept: 'text/event-stream' })
+    const lines = await follow(`${served.url}/?name=lobby&name=kitchen`, { accept: 'application/x-ndjson' })
+    await waiting('kitchen', 2)
+    const { id } = await hub.channel('kitchen').publish({ n: 1 }, { event: 'e' })
+    await events.holds('data: ')
+    await lines.holds('"n"')
+    assert.match(
+      events.text,
+      /\nid: lobby:\w+-0,kitchen:\w+-1\nevent: e\ndata: {"channel":"kitchen","data":{"n":1}}\n\n$/,
+    )
+    const line = JSON.parse(lines.text.trim().split('\n').at(-1) as string)
+    assert.deepEqual(
+      { ...line, cursor: undefined },
+      { id, event: 'e', channel: 'kitchen', cursor: undefined, data: { n: 1 } },
+    )
+    assert.match(line.cursor, /^lobby:\w+-0,kitchen:\w+-1$/)
+    events.close()
+    lines.close()
+  })
+
+  it('publishes to the channels that are named: 201 when somebody was woken, else 202, with the receipts', async () => {
+    const none = await served.post('/lobby', { data: 1 })
+    assert.equal(none.status, 202)
+    const asking = served.get('/?name=kitchen')
+    await waiting('kitchen')
+    const some = await served.post('/lobby+kitchen', { data: 2, event: 'e' })
+    assert.equal(some.status, 201)
+    const receipts = JSON.parse(some.body)
+    assert.deepEqual(
+      receipts.map(({ channel, woken }: { channel: string; woken: number }) => [channel, woken]),
+      [
+        ['lobby', 0],
+        ['kitchen', 1],
+      ],
+    )
+    assert.equal(JSON.parse((await asking).body).messages[0].event, 'e')
+  })
+
+  it('delete() sends those who follow home; close() all of them', async () => {
+    const asking = served.get('/?name=kitchen')
+    await waiting('kitchen')
+    assert.equal(await hub.delete('kitchen'), true)
+    assert.equal(await hub.delete('kitchen'), false)
+    assert.equal((await asking).status, 204)
+    const other = served.get('/?name=lobby')
+    await waiting('lobby')
+    await hub.close()
+    assert.equal((await other).status, 204)
+    assert.equal(hub.size, 0)
+  })
+
+  const refused: Record<string, [path: string, status: number, code: string]> = {
+    'an unknown channel': ['/?name=nowhere', 404, 'ERR_UNKNOWN_CHANNEL'],
+    'too many channels': ['/?name=a&name=b&name=c&name=d', 400, 'ERR_TOO_MANY_CHANNELS'],
+    'no channel': ['/', 400, 'ERR_NO_CHANNEL'],
+    'a cursor without names': ['/?name=lobby&cursor=abc-1', 400, 'ERR_INVALID_CURSOR'],
+    'a cursor with a broken name': ['/?name=lobby&cursor=%25zz:abc-1', 400, 'ERR_INVALID_CURSOR'],
+  }
+  for (const [what, [path, status, code]] of Object.entries(refused)) {
+    it(`${what}: ${status} ${code}`, async () => {
+      const answer = await served.get(path)
+      assert.deepEqual([answer.status, JSON.parse(answer.body).error.code], [status, code])
+      assert.deepEqual(served.errors, [])
+    })
+  }
+})
+
+describe('bad input to a channel', () => {
+  let served: Served
+  let channel: Channel
+  beforeEach(async () => {
+    channel = new Channel('news', { backlog: { bytes: 1_000 } })
+    const router = new Router()
+    router.get('/', channel.subscriber())
+    router.post('/', channel.publisher())
+    served = await serve(new Koa().use(router.routes()))
+  })
+  afterEach(() => served.close())
+
+  for (const path of [
+    'cursor=abc',
+    'cursor=abc-',
+    'cursor=-1',
+    'cursor=a-1e5',
+    'cursor=a-1-2',
+    'cursor=a:b-1',
+    `cursor=${'x'.repeat(9_000)}-1`,
+  ]) {
+    it(`a malformed cursor, ${path.slice(0, 30)}: 400 ERR_INVALID_CURSOR`, async () => {
+      const answer = await served.get(`/?${path}`)
+      assert.deepEqual([answer.status, JSON.parse(answer.body).error.code], [400, 'ERR_INVALID_CURSOR'])
+    })
+  }
+
+  for (const wait of ['-1', 'soon', '1e3', '', '99999999999', 'Infinity', 'NaN', '0x10']) {
+    it(`wait=${wait}: 400 ERR_INVALID_WAIT`, async () => {
+      const answer = await served.get(`/?wait=${wait}`)
+      assert.deepEqual([answer.status, JSON.parse(answer.body).error.code], [400, 'ERR_INVALID_WAIT'])
+    })
+  }
+
+  const bodies: Record<string, [body: string, status: number, code: string]> = {
+    'no JSON': ['{', 400, 'ERR_INVALID_MESSAGE'],
+    'no object': ['[1]', 400, 'ERR_INVALID_MESSAGE'],
+    'no data': ['{"message":1}', 400, 'ERR_INVALID_MESSAGE'],
+    nothing: ['', 400, 'ERR_INVALID_MESSAGE'],
+    'an event of two lines': ['{"data":1,"event":"a\\nb"}', 400, 'ERR_INVALID_EVENT'],
+    'an event that is a number': ['{"data":1,"event":5}', 400, 'ERR_INVALID_EVENT'],
+    'a message larger than the backlog': [`{"data":"${'x'.repeat(1_000)}"}`, 413, 'ERR_MESSAGE_TOO_LARGE'],
+    'a body larger than any message': [`{"data":"${'x'.repeat(100_000)}"}`, 413, 'ERR_MESSAGE_TOO_LARGE'],
+  }
+  for (const [what, [body, status, code]] of Object.entries(bodies)) {
+    it(`publishing ${what}: ${status} ${code}`, async () => {
+      const answer = await served.post('/', body)
+      assert.deepEqual([answer.status, JSON.parse(answer.body).error.code], [status, code])
+      assert.equal((await channel.log.read('news', 'oldest')).messages.length, 0)
+    })
+  }
+
+  it('publish() of what JSON cannot hold, or of what is too large: rejects with a code', async () => {
+    const circular: Record<string, unknown> = {}
+    circular['self'] = circular
+    for (const data of [undefined, () => {}, Symbol('s'), 1n, circular]) {
+      await assert.rejects(channel.publish(data), { code: 'ERR_UNSERIALISABLE' })
+    }
+    await assert.rejects(channel.publish('x'.repeat(1_000)), { code: 'ERR_MESSAGE_TOO_LARGE', status: 413 })
+    await assert.rejects(channel.publish(1, { event: '' }), { code: 'ERR_INVALID_EVENT' })
+    assert.deepEqual((await channel.publish(null)).woken, 0)
+  })
+
+  it('options of channels and hubs: TypeError or RangeError with ERR_INVALID_OPTION', () => {
+    const wrong: object[] = [
+      { backlog: 5 },
+      { backlog: { count: 5 } },
+      { backlog: { messages: 0 } },
+      { backlog: { bytes: '1MB' } },
+      { hold: -1 },
+      { hold: Number.NaN },
+      { jitter: 2 },
+      { log: {} },
+      { authorize: true },
+      { stream: { heartbeat: 0 } },
+      { holds: 5 },
+    ]
+    for (const options of wrong) {
+      assert.throws(
+        () => new Channel('a', options as ChannelOptions),
+        { code: 'ERR_INVALID_OPTION' },
+        JSON.stringify(options),
+      )
+      assert.throws(() => new Hub(options as HubOptions), { code: 'ERR_INVALID_OPTION' }, JSON.stringify(options))
+    }
+    assert.throws(() => new Hub({ perRequest: 0 }), { code: 'ERR_INVALID_OPTION' })
+    for (const name of ['', 5, undefined])
+      assert.throws(() => new Channel(name as string), { code: 'ERR_INVALID_OPTION' })
+  })
+})
