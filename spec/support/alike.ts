@@ -96,6 +96,11 @@ async function answers({ Koa, build, answer, asks }: App<readonly Ask[]>, way: W
   build(app, { boundary: ways[way].boundary ? continuations() : (_, next) => next(), handler })
 
   const served = await serve(app)
+  let open = 0
+  served.server.on('request', (_, res) => {
+    open++
+    res.once('close', () => open--)
+  })
   try {
     const wires: Wire[] = []
     const suspensions: number[] = []
@@ -107,11 +112,14 @@ async function answers({ Koa, build, answer, asks }: App<readonly Ask[]>, way: W
       const wire = receive(ask(served, wires.at(-1))).finally(() => {
         answered = true
       })
+      // awaited below
+      wire.catch(() => {})
       await until(() => {
         resumed += clients.resume()
         return answered
       })
       wires.push(await wire)
+      await until(() => open === 0)
       suspensions.push(resumed)
       runsOf.push(runs)
     }
@@ -142,18 +150,24 @@ function handlerFor(way: Way, answer: Koa.Middleware, hold: (continuation: Conti
     continuation.setAttribute('suspensions', times + 1)
     continuation.suspend()
     hold(continuation)
-    leaveHalfAnAnswer(ctx)
+    leaveHalfAnAnswer(ctx, times)
     if (way === 'under continuations(), left by undispatch()') continuation.undispatch()
   }
   return way === 'in suspendable(), suspended twice' ? suspendable(held) : held
 }
 
-/** What a suspended dispatch has put on the response must not be seen. It is long enough to be compressed. */
-function leaveHalfAnAnswer(ctx: Koa.Context): void {
+/** What a suspended dispatch has done to the context must not be seen. The body is long enough to be compressed. */
+function leaveHalfAnAnswer(ctx: Koa.Context, times: number): void {
+  ctx.method = 'PUT'
+  ctx.url = '/half?an=answer'
+  ctx.respond = false
+  if (times === 0) ctx.body = null
   ctx.status = 202
   ctx.body = 'half an answer '.repeat(200)
   ctx.type = 'text/html'
   ctx.set('X-Half', 'yes')
+  ctx.set('Connection', 'close')
+  ctx.set('Date', 'today')
   ctx.set('Cache-Control', 'no-transform')
   ctx.vary('X-Half')
   ctx.cookies.set('half', 'yes')
@@ -169,7 +183,8 @@ export function receive(asking: Asking): Promise<Wire> {
       const rawHeaders: string[] = []
       for (let at = 0; at < response.rawHeaders.length; at += 2) {
         const [name, value] = response.rawHeaders.slice(at, at + 2)
-        if (name !== 'Date') rawHeaders.push(`${name}: ${value}`)
+        const shown = name === 'Date' && !Number.isNaN(Date.parse(String(value))) ? 'some date' : value
+        rawHeaders.push(`${name}: ${shown}`)
       }
       received.open({
         status: response.statusCode ?? 0,

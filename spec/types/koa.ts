@@ -41,10 +41,12 @@ new Koa<{ user: string }, { own: number }>().use((ctx) => {
 })
 
 // what a handler is given inside suspendable() is what it is given outside
-app.use(suspendable(async (ctx, next) => {
-  same<typeof ctx.continuation, Continuation>(true)
-  await next()
-}))
+app.use(
+  suspendable(async (ctx, next) => {
+    same<typeof ctx.continuation, Continuation>(true)
+    await next()
+  }),
+)
 router.get(
   '/:id',
   suspendable((ctx) => {
