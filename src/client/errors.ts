@@ -1,0 +1,32 @@
+/**
+ * Why a request came to nothing, or why the connection ended.
+ *
+ * `code` is what the server gave, such as `ERR_FORBIDDEN`, or `ERR_NETWORK`, `ERR_DEADLINE` (silent for too long),
+ * `ERR_STREAM_SILENT` (an event stream that something on the way keeps back), `ERR_STATUS` (a status without a code),
+ * `ERR_ANSWER` (what came was no answer of a channel).
+ */
+export class ConnectionError extends Error {
+  override readonly name = 'ConnectionError'
+  readonly code: string
+  /** Of the answer, if there was one. */
+  readonly status: number | undefined
+  /** Milliseconds for which the server wants to be left alone; `0` where it does not say. */
+  readonly retryAfter: number
+
+  constructor(
+    code: string,
+    message: string,
+    { status, retryAfter = 0, cause }: { status?: number; retryAfter?: number; cause?: unknown } = {},
+  ) {
+    super(message, { cause })
+    this.code = code
+    this.status = status
+    this.retryAfter = retryAfter
+  }
+
+  /** Asking again would not help: the connection has ended. */
+  get final(): boolean {
+    const { status = 0 } = this
+    return status >= 400 && status < 500 && ![408, 425, 429].includes(status)
+  }
+}

@@ -1,0 +1,7 @@
+export type { ClientClock } from './clock.js'
+export { connect } from './connect.js'
+export type { Connection, ConnectionEvents, ConnectionState } from './connection.js'
+export { ConnectionError } from './errors.js'
+export type { Message } from './message.js'
+export type { ConnectOptions, CursorStorage } from './options.js'
+export type { Page } from './page.js'

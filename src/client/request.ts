@@ -1,0 +1,51 @@
+import { retryAfter } from './backoff.js'
+import { ConnectionError } from './errors.js'
+import type { Settings } from './options.js'
+import { CURSOR, EVENT_STREAM, WAIT } from './wire.js'
+
+/** One request: what is asked for, and how what comes is told. */
+export interface Asking {
+  readonly settings: Settings
+  readonly cursor: string | undefined
+  /** Seconds, for a poll. */
+  readonly wait: number | undefined
+  readonly signal: AbortSignal
+  /** From now on the request may be silent for so many milliseconds; `Infinity`: for ever. */
+  alive(ms: number, code?: string): void
+}
+
+/**
+ * Asks for a stream or a poll. No two of them are held back by the browser's cache for each other.
+ *
+ * @param sent called when it is about to be sent
+ * @throws {ConnectionError} refused
+ */
+export async function request(asking: Asking, accept: string, sent = () => {}): Promise<Response> {
+  const { settings, cursor, wait, signal } = asking
+  const { url, headers, credentials, fetch, clock } = settings
+  const target = new URL(url)
+  if (cursor !== undefined) target.searchParams.set(CURSOR, cursor)
+  if (accept !== EVENT_STREAM && wait !== undefined) target.searchParams.set(WAIT, `${wait}`)
+  const fields = typeof headers === 'function' ? await headers() : headers
+  sent()
+  const response = await fetch(target, { headers: { ...fields, accept }, credentials, cache: 'no-store', signal })
+  if (response.ok) return response
+
+  const { status } = response
+  const { error } = await response.json().catch(() => ({}))
+  const { code = 'ERR_STATUS', message = `The server answered ${status}` } = error ?? {}
+  const after = retryAfter(response.headers.get('retry-after'), clock.now())
+  throw new ConnectionError(code, message, { status, retryAfter: after })
+}
+
+/** The body, as it comes. */
+export async function* texts({ body }: Response): AsyncGenerator<string, void, undefined> {
+  if (!body) return
+  const decoder = new TextDecoder()
+  const reader = body.getReader()
+  for (;;) {
+    const { value, done } = await reader.read()
+    if (done) return
+    yield decoder.decode(value, { stream: true })
+  }
+}
