@@ -11,6 +11,7 @@ const may: Record<string, { rooms: string[]; outside: RegExp }> = {
   koa: { rooms: ['core'], outside: /^(node:|koa$|koa-compose$)/ },
   manager: { rooms: ['core'], outside: /^$/ },
   channel: { rooms: ['koa', 'manager', 'log'], outside: /^koa$/ },
+  client: { rooms: [], outside: /^eventsource-parser/ },
   log: { rooms: [], outside: /^node:assert\/strict$/ },
 }
 
