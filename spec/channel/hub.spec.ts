@@ -188,6 +188,7 @@ describe('bad input to a channel', () => {
     'no data': ['{"message":1}', 400, 'ERR_INVALID_MESSAGE'],
     nothing: ['', 400, 'ERR_INVALID_MESSAGE'],
     'an event of two lines': ['{"data":1,"event":"a\\nb"}', 400, 'ERR_INVALID_EVENT'],
+    'an event named gap': ['{"data":1,"event":"gap"}', 400, 'ERR_INVALID_EVENT'],
     'an event that is a number': ['{"data":1,"event":5}', 400, 'ERR_INVALID_EVENT'],
     'a message larger than the backlog': [`{"data":"${'x'.repeat(1_000)}"}`, 413, 'ERR_MESSAGE_TOO_LARGE'],
     'a body larger than any message': [`{"data":"${'x'.repeat(100_000)}"}`, 413, 'ERR_MESSAGE_TOO_LARGE'],

@@ -1,3 +1,4 @@
+import { GAP } from '../client/wire.js'
 import type { Reading, Stored } from '../log/log.js'
 import { type Cursor, formatCursor } from './cursor.js'
 
@@ -84,7 +85,7 @@ class Written implements Batch {
   get events(): Buffer {
     this.#events ??= Buffer.from(
       this.#withGap(
-        (place) => `id: ${place}\nevent: gap\ndata: {"gap":true}\n\n`,
+        (place) => `id: ${place}\nevent: ${GAP}\ndata: {"gap":true}\n\n`,
         ({ place, event, data, channel }) => {
           // JSON has no line breaks of its own
           const kind = event === undefined ? '' : `event: ${event}\n`

@@ -1,3 +1,4 @@
+import { OLDEST } from '../client/wire.js'
 import type { After, Position } from '../log/log.js'
 import { ChannelError } from './errors.js'
 
@@ -29,7 +30,7 @@ export function formatCursor(cursor: Cursor, named: boolean): string {
  */
 export function parseCursor(text: string | undefined, names: readonly string[], named: boolean): Cursor {
   if (text === undefined || text === '') return new Map(names.map((name) => [name, 'now']))
-  if (text === '0') return new Map(names.map((name) => [name, 'oldest']))
+  if (text === OLDEST) return new Map(names.map((name) => [name, 'oldest']))
   if (text.length > LONGEST) throw malformed(text)
   const given = new Map<string, Position>()
   for (const part of named ? text.split(',') : [`${encodeURIComponent(names[0] as string)}:${text}`]) {

@@ -1,4 +1,5 @@
 import type Koa from 'koa'
+import { GAP } from '../client/wire.js'
 import type { Message } from '../log/log.js'
 import { sizeOf } from '../log/log.js'
 import { ChannelError } from './errors.js'
@@ -19,6 +20,7 @@ export function messageOf(data: unknown, event: unknown, bytes: number): Message
   if (event !== undefined && (typeof event !== 'string' || event === '' || /[\r\n\u0000]/.test(event))) {
     throw new ChannelError(400, 'ERR_INVALID_EVENT', 'An event is a name in one line, or left out')
   }
+  if (event === GAP) throw new ChannelError(400, 'ERR_INVALID_EVENT', `The event ${GAP} is the channel's own`)
   const message = event === undefined ? { data: serialised(data) } : { event, data: serialised(data) }
   const size = sizeOf(message)
   if (size > bytes) {

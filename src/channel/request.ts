@@ -1,4 +1,5 @@
 import type Koa from 'koa'
+import { CURSOR, EVENT_STREAM, WAIT } from '../client/wire.js'
 import { ChannelError } from './errors.js'
 
 /** What a subscriber asks for. */
@@ -15,7 +16,7 @@ export interface Asked {
 
 /** @throws {ChannelError} 400 `ERR_INVALID_WAIT` */
 export function askedBy(ctx: Koa.Context): Asked {
-  const { wait, cursor } = ctx.query
+  const { [WAIT]: wait, [CURSOR]: cursor } = ctx.query
   const preferred = wait === undefined ? preferredWait(ctx.get('prefer')) : undefined
   return {
     way: wayOf(ctx),
@@ -27,8 +28,8 @@ export function askedBy(ctx: Koa.Context): Asked {
 
 function wayOf(ctx: Koa.Context): Asked['way'] {
   // what accepts anything, as curl does, gets plain JSON
-  switch (ctx.accepts('application/json', 'text/event-stream', 'application/x-ndjson')) {
-    case 'text/event-stream':
+  switch (ctx.accepts('application/json', EVENT_STREAM, 'application/x-ndjson')) {
+    case EVENT_STREAM:
       return 'events'
     case 'application/x-ndjson':
       return 'lines'

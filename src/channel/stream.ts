@@ -1,3 +1,4 @@
+import { CHANNELS, EVENT_STREAM } from '../client/wire.js'
 import type { Batch } from './batch.js'
 import type { Asked } from './request.js'
 import type { Subscription } from './subscription.js'
@@ -7,6 +8,8 @@ const PAGE = 65_536
 
 interface Format {
   readonly type: string
+  /** What comes before everything else, where the messages are of several channels. */
+  readonly named: string
   /** Tells the place before the first message, so that a reader who is cut off at once can come back. */
   start(place: string): string
   of(batch: Batch): Buffer
@@ -15,7 +18,8 @@ interface Format {
 
 const formats: Record<'events' | 'lines', Format> = {
   events: {
-    type: 'text/event-stream; charset=utf-8',
+    type: `${EVENT_STREAM}; charset=utf-8`,
+    named: `:${CHANNELS}\n`,
     // an event without data is not dispatched, and yet its id counts
     start: (place) => `id: ${place}\n\n`,
     of: ({ events }) => events,
@@ -23,6 +27,7 @@ const formats: Record<'events' | 'lines', Format> = {
   },
   lines: {
     type: 'application/x-ndjson; charset=utf-8',
+    named: '',
     start: (place) => `{"cursor":${JSON.stringify(place)}}\n`,
     of: ({ lines }) => lines,
     heartbeat: '\n',
@@ -70,7 +75,8 @@ export async function stream(subscription: Subscription, { way }: Asked & { way:
 
   try {
     // a batch that says where it begins needs no start of its own
-    let going = await write(first.gap ? format.of(first) : format.start(first.start) + format.of(first).toString())
+    const start = (subscription.named ? format.named : '') + (first.gap ? '' : format.start(first.start))
+    let going = await write(Buffer.concat([Buffer.from(start), format.of(first)]))
     for (let news = first.news; going && sent < bytes; ) {
       if (!news) {
         const left = end - settings.now()

@@ -33,6 +33,11 @@ export class Subscription {
     this.#cursor = cursor
   }
 
+  /** What it is told carries the names of channels. */
+  get named(): boolean {
+    return this.#feed.named
+  }
+
   /** The channels ring from now on, and know that this one is here. */
   async begin(): Promise<void> {
     for (const channel of this.#channels) await channel.ready()

@@ -1,4 +1,5 @@
-import { Connection } from './connection.js'
+import type { Connection } from './connection.js'
+import { follow } from './follow.js'
 import type { ConnectOptions } from './options.js'
 
 /**
@@ -21,5 +22,5 @@ import type { ConnectOptions } from './options.js'
  * for await (const { data } of connection) show(data.text)
  */
 export function connect<T = unknown>(url: string | URL, options: ConnectOptions = {}): Connection<T> {
-  return new Connection<T>(url, options)
+  return follow<T>(url, options)
 }

@@ -1,5 +1,19 @@
 import type { Batch, Message } from './message.js'
 
+/** What came and was not yet handed over. */
+export interface Inbox<T> {
+  readonly full: boolean
+  put(batch: Batch<T>): void
+  /** Resolves when all was handed over, or nothing will be any more. */
+  emptied(): Promise<void>
+  /** From now on what comes is for listeners, unless a loop takes it. */
+  listen(): void
+  /** What comes, for a loop. Its asking for the next one says that the one before was dealt with. */
+  taken(): AsyncGenerator<Message<T>, void, undefined>
+  /** @param all what is still there is not handed over either */
+  close(all: boolean): void
+}
+
 interface Item<T> {
   /** Without one it is a gap. */
   readonly message?: Message<T>
@@ -8,109 +22,96 @@ interface Item<T> {
 }
 
 /**
- * What came and was not yet handed over: to the loop that takes, or else to whoever listens. The cursor moves when the
- * loop asks for the next, or the listeners have returned.
+ * @param tell hands over to the listeners
+ * @param move called with the cursor when the loop asks for the next one, or the listeners have returned
  */
-export class Inbox<T> {
-  readonly #tell: (type: 'message' | 'gap', detail: unknown) => void
-  readonly #move: (cursor: string) => void
-  #items: Item<T>[] = []
-  #taking = false
-  #listening = false
-  #closed = false
-  /** The loop has a message in hand. */
-  #inHand = false
-  /** A gap that no message has told of. */
-  #missed = false
-  #bell = (): void => {}
-  #emptied = (): void => {}
-
-  constructor(tell: (type: 'message' | 'gap', detail: unknown) => void, move: (cursor: string) => void) {
-    this.#tell = tell
-    this.#move = move
-  }
-
-  get full(): boolean {
-    return this.#items.length > 0
-  }
-
-  /** Resolves when all was handed over, or nothing will be any more. */
-  async emptied(): Promise<void> {
-    while (this.full) {
-      await new Promise<void>((resolve) => {
-        this.#emptied = resolve
-      })
-    }
-  }
-
-  put({ cursor, messages, gap }: Batch<T>): void {
-    if (gap) this.#items.push({ cursor })
-    const last = messages.length - 1
-    messages.forEach((message, place) => {
-      this.#items.push(place === last ? { message, cursor } : { message })
-    })
-    // who has not seen all of what came before must find it again
-    if (!this.full && !this.#inHand && !this.#missed) this.#move(cursor)
-    this.#hand()
-  }
-
-  /** From now on what comes is for listeners, unless a loop takes it. */
-  listen(): void {
-    this.#listening = true
-    queueMicrotask(() => this.#hand())
-  }
-
-  /** Takes the next message; `undefined` when there will be none. Asking for it says that the one before was dealt with. */
-  async *[Symbol.asyncIterator](): AsyncGenerator<Message<T>, void, undefined> {
-    this.#taking = true
-    for (;;) {
-      const item = this.#next()
-      if (item) {
-        this.#inHand = true
-        yield item.message as Message<T>
-        this.#inHand = false
-        this.#settle(item)
-      } else if (this.#closed) return
-      else {
-        await new Promise<void>((resolve) => {
-          this.#bell = resolve
-        })
-      }
-    }
-  }
-
-  /** @param all what is still there is not handed over either */
-  close(all: boolean): void {
-    this.#closed = true
-    if (all) this.#items = []
-    this.#bell()
-    this.#emptied()
-  }
-
-  #hand(): void {
-    this.#bell()
-    if (!this.#listening || this.#taking) return
-    for (let item = this.#next(); item; item = this.#next()) this.#settle(item)
-  }
+export function inboxOf<T>(
+  tell: (type: 'message' | 'gap', detail: unknown) => void,
+  move: (cursor: string) => void,
+): Inbox<T> {
+  let items: Item<T>[] = []
+  let taking = false
+  let listening = false
+  let closed = false
+  /** The loop has one that it has not dealt with. */
+  let inHand = false
+  /** There is a gap that no message has told of. */
+  let missed = false
+  let bell = (): void => {}
+  let empty = (): void => {}
 
   /** Hands over the next one. */
-  #next(): Item<T> | undefined {
+  const next = (): Item<T> | undefined => {
     for (;;) {
-      const item = this.#items.shift()
-      if (!this.full) this.#emptied()
+      const item = items.shift()
+      if (!items.length) empty()
       if (!item) return
       if (item.message) {
-        const message: Message<T> = this.#missed ? { ...item.message, gap: true } : item.message
-        this.#missed = false
-        this.#tell('message', message)
+        const message: Message<T> = missed ? { ...item.message, gap: true } : item.message
+        missed = false
+        tell('message', message)
         return { ...item, message }
       }
-      this.#missed = true
-      this.#tell('gap', { cursor: item.cursor })
+      missed = true
+      tell('gap', { cursor: item.cursor })
     }
   }
+  const settle = ({ cursor }: Item<T>): void => {
+    if (cursor) move(cursor)
+  }
+  const hand = (): void => {
+    bell()
+    if (!listening || taking) return
+    for (let item = next(); item; item = next()) settle(item)
+  }
 
-  #settle({ cursor }: Item<T>): void {
-    if (cursor !== undefined) this.#move(cursor)
+  return {
+    get full() {
+      return items.length > 0
+    },
+    put({ cursor, messages, gap }) {
+      if (closed) return
+      if (gap) items.push({ cursor })
+      messages.forEach((message, place) => {
+        items.push(messages[place + 1] ? { message } : { message, cursor })
+      })
+      // who has not seen all of what came before must find it again
+      if (!items.length && !inHand && !missed) move(cursor)
+      hand()
+    },
+    async emptied() {
+      while (items.length) {
+        await new Promise<void>((resolve) => {
+          empty = resolve
+        })
+      }
+    },
+    listen() {
+      listening = true
+      queueMicrotask(hand)
+    },
+    async *taken() {
+      taking = true
+      for (;;) {
+        const item = next()
+        if (item) {
+          inHand = true
+          yield item.message as Message<T>
+          inHand = false
+          settle(item)
+        } else if (closed) return
+        else {
+          await new Promise<void>((resolve) => {
+            bell = resolve
+          })
+        }
+      }
+    },
+    close(all) {
+      closed = true
+      if (all) items = []
+      bell()
+      empty()
+    },
   }
 }

@@ -1,6 +1,6 @@
-import { type ClientClock, wallClock } from './clock.js'
+import { type ClientClock, FOREVER, systemClock } from './clock.js'
 import type { BrowserPage, Page } from './page.js'
-import { HOLD } from './wire.js'
+import { HEARTBEAT, HOLD } from './wire.js'
 
 /** Where the cursor is kept, such as `sessionStorage`. */
 export interface CursorStorage {
@@ -51,7 +51,7 @@ export interface ConnectOptions {
   fetch?: typeof globalThis.fetch | undefined
   /** From 0 to below 1. Default `Math.random`. */
   random?: (() => number) | undefined
-  /** Default: the time on the wall. */
+  /** Default: the machine's own time. */
   clock?: ClientClock | undefined
   /** The page with its events, document, locks and broadcasts. Default `globalThis`; each part may be missing. */
   page?: Page | undefined
@@ -76,60 +76,70 @@ const kinds: Record<keyof ConnectOptions, string> = {
   page: 'object',
 }
 
-export type Settings = ReturnType<typeof settingsOf>
+/** The options with what they are by default. */
+export interface Settings extends Given<ConnectOptions> {
+  readonly url: URL
+  readonly transport: 'auto' | 'poll' | 'sse'
+  readonly key: string
+  readonly deadline: number
+  /** The deadline of a stream. */
+  readonly quiet: number
+  readonly retry: { readonly base: number; readonly max: number }
+  readonly fetch: typeof globalThis.fetch
+  readonly random: () => number
+  readonly clock: ClientClock
+  readonly page: BrowserPage
+}
+
+/** Without those that are there and yet `undefined`. */
+type Given<Options> = { readonly [Name in keyof Options]?: Exclude<Options[Name], undefined> }
 
 /**
  * @throws {TypeError} an option of the wrong type, or one that is not known: `ERR_INVALID_OPTION`
- * @throws {RangeError} a number that is negative, or not a number of seconds: the same code
+ * @throws {RangeError} a number that is negative, or a `wait` for ever: the same code
  */
-export function settingsOf(address: string | URL, options: ConnectOptions) {
-  check(options, kinds)
-  const { wait, cursor, headers, credentials = 'same-origin', signal, storage, share, retry = {} } = options
-  check(retry, { base: 'number', max: 'number' })
-  const { transport = 'auto', fetch = globalThis.fetch, random = Math.random, clock = wallClock } = options
-  const { base = 1_000, max = 30_000 } = retry
-  const page = (options.page ?? globalThis) as BrowserPage
-  if (wait === Number.POSITIVE_INFINITY) refuse(RangeError, 'wait', 'finite', wait)
+export function settingsOf(address: string | URL, options: ConnectOptions): Settings {
+  const given = checked(options, kinds)
+  const { wait = HOLD / 1_000 } = given
+  const page = (given.page ?? globalThis) as BrowserPage
+  if (wait === FOREVER) refuse(RangeError, 'wait', 'finite', wait)
+  const base = page.document?.baseURI ?? page.location?.href
   let url: URL
   try {
-    url = new URL(address, page.document?.baseURI ?? page.location?.href)
+    url = new URL(address, base)
   } catch {
     refuse(TypeError, 'url', 'a URL', address)
   }
-  const { deadline = (wait === undefined ? HOLD : wait * 1_000) + 10_000, key = `koa-continuation ${url}` } = options
+  const deadline = (wait + 10) * 1_000
   return {
-    url,
-    cursor,
-    transport,
-    wait,
-    headers,
-    credentials,
-    signal,
-    storage,
-    key,
-    share,
+    transport: 'auto',
+    key: `koa-continuation ${url}`,
     deadline,
-    fetch,
-    random,
-    clock,
+    quiet: given.deadline ?? Math.max(deadline, 2 * HEARTBEAT + 5_000),
+    fetch: globalThis.fetch,
+    random: Math.random,
+    clock: systemClock,
+    ...given,
+    retry: { base: 1_000, max: 30_000, ...checked(given.retry ?? {}, { base: 'number', max: 'number' }) },
+    url,
     page,
-    quiet: options.deadline ?? Math.max(deadline, 35_000),
-    retry: { base, max },
   }
 }
 
-function check(options: object, kinds: Record<string, string>): void {
-  if (typeof options !== 'object' || !options) refuse(TypeError, 'options', 'object', options)
-  for (const [name, value] of Object.entries(options)) {
-    const kind = kinds[name]
-    if (!kind) refuse(TypeError, name, `one of ${Object.keys(kinds)}`, value)
-    if (value === undefined) continue
-    const shown = kind[0] === '"' ? JSON.stringify(value) : value === null ? 'null' : typeof value
+function checked<Options extends object>(options: Options, kinds: Record<keyof Options, string>): Given<Options> {
+  if (typeof options !== 'object' || !options) refuse(TypeError, 'options', 'an object', options)
+  const given = Object.entries(options).filter(([name, value]) => {
+    const kind = kinds[name as keyof Options]
+    if (!kind) refuse(TypeError, 'option', `one of ${Object.keys(kinds)}`, name)
+    if (value === undefined) return false
+    const shown = kind[0] === '"' ? JSON.stringify(value) : value === null ? '' : typeof value
     if (!kind.split(' ').includes(shown) || Number.isNaN(value)) refuse(TypeError, name, kind, value)
     if (value < 0) refuse(RangeError, name, 'at least 0', value)
-  }
+    return true
+  })
+  return Object.fromEntries(given) as Given<Options>
 }
 
-function refuse(Refusal: typeof TypeError | typeof RangeError, name: string, expected: string, got: unknown): never {
+function refuse(Refusal: new (message: string) => Error, name: string, expected: string, got: unknown): never {
   throw Object.assign(new Refusal(`${name} must be ${expected}: got ${got}`), { code: 'ERR_INVALID_OPTION' })
 }

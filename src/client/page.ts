@@ -18,11 +18,8 @@ export interface BrowserPage {
   BroadcastChannel?: new (name: string) => BroadcastLike
 }
 
-type Listen = (
-  type: string,
-  listener: (event: { persisted?: boolean }) => void,
-  options: { signal: AbortSignal },
-) => void
+type Listener = (event: { persisted?: boolean }) => void
+type Listen = (type: string, listener: Listener, options: { signal: AbortSignal }) => void
 
 export interface BroadcastLike {
   onmessage: ((event: { data: unknown }) => void) | null
@@ -39,14 +36,14 @@ export function watch(
   page: BrowserPage,
   { signal, pause, wake }: { signal: AbortSignal; pause(): void; wake(): void },
 ): void {
-  const options = { signal }
   const { document } = page
-  // a worker and Node have no page to leave; an EventTarget's methods want to be called on it
-  const on: Listen = (...args) => page.addEventListener?.(...args)
-  on('offline', pause, options)
-  on('pagehide', pause, options)
-  on('online', wake, options)
-  on('pageshow', ({ persisted }) => persisted && wake(), options)
-  document?.addEventListener('resume', wake, options)
-  document?.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && wake(), options)
+  // a worker and Node have no page to leave; these methods want to be called on what they belong to
+  const on = (target: { addEventListener?: Listen } | undefined, type: string, listener: Listener): void =>
+    target?.addEventListener?.(type, listener, { signal })
+  on(page, 'offline', pause)
+  on(page, 'pagehide', pause)
+  on(page, 'online', wake)
+  on(page, 'pageshow', ({ persisted }) => persisted && wake())
+  on(document, 'resume', wake)
+  on(document, 'visibilitychange', () => document?.visibilityState === 'visible' && wake())
 }

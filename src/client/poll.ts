@@ -1,6 +1,6 @@
 import { ConnectionError } from './errors.js'
 import type { Batch } from './message.js'
-import { type Asking, request, texts } from './request.js'
+import { type Asking, read, request } from './request.js'
 import type { WireAnswer } from './wire.js'
 
 /** One poll. Its answer counts when it is whole. */
@@ -12,10 +12,10 @@ export async function poll<T>(asking: Asking): Promise<Batch<T>> {
     return place === undefined ? refuse('no ETag that the page may read') : { cursor: place, messages: [] }
   }
   let text = ''
-  for await (const part of texts(response)) {
+  await read(response, (part) => {
     alive(settings.deadline)
     text += part
-  }
+  })
   const answer = JSON.parse(text) as WireAnswer
   if (!answer?.cursor || !answer.messages) refuse(text.slice(0, 60))
   if (answer.messages.length && answer.cursor === cursor) refuse('the same again')

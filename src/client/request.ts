@@ -22,30 +22,30 @@ export interface Asking {
  */
 export async function request(asking: Asking, accept: string, sent = () => {}): Promise<Response> {
   const { settings, cursor, wait, signal } = asking
-  const { url, headers, credentials, fetch, clock } = settings
+  const { url, headers, credentials, fetch } = settings
   const target = new URL(url)
   if (cursor !== undefined) target.searchParams.set(CURSOR, cursor)
   if (accept !== EVENT_STREAM && wait !== undefined) target.searchParams.set(WAIT, `${wait}`)
   const fields = typeof headers === 'function' ? await headers() : headers
   sent()
-  const response = await fetch(target, { headers: { ...fields, accept }, credentials, cache: 'no-store', signal })
-  if (response.ok) return response
+  const init = { headers: { ...fields, accept }, credentials, cache: 'no-store', signal }
+  const response = await fetch(target, init as RequestInit)
+  const { ok, status } = response
+  if (ok) return response
 
-  const { status } = response
-  const { error } = await response.json().catch(() => ({}))
-  const { code = 'ERR_STATUS', message = `The server answered ${status}` } = error ?? {}
-  const after = retryAfter(response.headers.get('retry-after'), clock.now())
+  const body = (await response.json().catch(() => null)) as { error?: { code?: string; message?: string } } | null
+  const { code = 'ERR_STATUS', message = `The server answered ${status}` } = body?.error ?? {}
+  const after = retryAfter(response.headers.get('retry-after'))
   throw new ConnectionError(code, message, { status, retryAfter: after })
 }
 
-/** The body, as it comes. */
-export async function* texts({ body }: Response): AsyncGenerator<string, void, undefined> {
-  if (!body) return
+/** Gives each piece of the body to `take`, and waits for what it returns. */
+export async function read({ body }: Response, take: (text: string) => unknown): Promise<void> {
   const decoder = new TextDecoder()
-  const reader = body.getReader()
+  const reader = (body as ReadableStream<Uint8Array>).getReader()
   for (;;) {
     const { value, done } = await reader.read()
     if (done) return
-    yield decoder.decode(value, { stream: true })
+    await take(decoder.decode(value, { stream: true }))
   }
 }

@@ -11,14 +11,14 @@ export interface LockManager {
 }
 
 /** A batch, and the cursor that it was read from: it is for those who stand there. */
-export interface Shared extends Batch {
+export interface Shared<T> extends Batch<T> {
   readonly from: string | undefined
 }
 
-export interface Share {
+export interface Share<T> {
   /** This one asks the server, for all. It is not known at first. */
   readonly leading: boolean | undefined
-  tell(shared: Shared): void
+  tell(shared: Shared<T>): void
   /** Takes the lead from one who is silent: its page may be frozen. */
   steal(): void
   leave(): void
@@ -29,15 +29,15 @@ export interface Share {
  *
  * @returns nothing where the browser has no locks or no broadcast
  */
-export function join(
+export function join<T>(
   name: string,
   { navigator, BroadcastChannel }: BrowserPage,
-  { changed, hear }: { changed(): void; hear(shared: Shared): void },
-): Share | undefined {
+  { changed, hear }: { changed(): void; hear(shared: Shared<T>): void },
+): Share<T> | undefined {
   const locks = navigator?.locks
   if (!locks || !BroadcastChannel) return
   const channel = new BroadcastChannel(name)
-  channel.onmessage = ({ data }) => hear(data as Shared)
+  channel.onmessage = ({ data }) => hear(data as Shared<T>)
   const gone = new AbortController()
   const { signal } = gone
   let leading: boolean | undefined

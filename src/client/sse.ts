@@ -1,7 +1,8 @@
-import { createParser } from 'eventsource-parser'
+import { FOREVER } from './clock.js'
 import { ConnectionError } from './errors.js'
+import { eventStream } from './event-stream.js'
 import type { Batch } from './message.js'
-import { type Asking, request, texts } from './request.js'
+import { type Asking, read, request } from './request.js'
 import { CHANNELS, EVENT_STREAM, GAP } from './wire.js'
 
 /** What keeps a stream back lets nothing through for so many milliseconds, not even the place that comes first. */
@@ -13,45 +14,30 @@ export const SILENT = 'ERR_STREAM_SILENT'
 /**
  * One stream, until it ends: each event is told with the cursor behind it.
  *
- * @param room what it returns is waited for before more is read
+ * @param room called after each piece of it; what it returns is waited for before more is read
  */
 export async function sse<T>(
   asking: Asking,
-  { receive, room }: { receive(batch: Batch<T>): void; room(): Promise<void> },
+  receive: (batch: Batch<T>) => void,
+  room: () => Promise<void>,
 ): Promise<void> {
-  const { alive, settings, cursor = '' } = asking
+  const { alive, settings } = asking
   const response = await request(asking, EVENT_STREAM, () => alive(FIRST_CHUNK, SILENT))
   const type = response.headers.get('content-type')
   if (!type?.startsWith(EVENT_STREAM)) throw new ConnectionError('ERR_ANSWER', `This is no event stream but ${type}`)
   let named = false
-  let place = cursor
-  const parser = createParser({
-    onComment(comment) {
-      named ||= comment === CHANNELS
-    },
-    onEvent({ id = place, event, data }) {
-      place = id
-      if (event === GAP) receive({ cursor: id, messages: [], gap: true })
-      else {
-        const value = JSON.parse(data)
-        receive({ cursor: id, messages: [{ id, ...(event && { event }), ...(named ? value : { data: value }) }] })
-      }
-    },
+  const feed = eventStream(({ id, event, data, '': comment }) => {
+    named ||= comment === CHANNELS
+    if (!id) return
+    const gap = event === GAP
+    const value = data && JSON.parse(data)
+    const message = { id, ...(event && { event }), ...(named ? value : { data: value }) }
+    receive({ cursor: id, messages: gap || !data ? [] : [message], gap })
   })
-  let head: string | undefined = ''
-  for await (let text of texts(response)) {
-    alive(Number.POSITIVE_INFINITY)
-    if (head !== undefined) {
-      text = head += text
-      // an event without data, of which a parser does not tell, says where the stream begins
-      const [start] = /^[^]*?\n\r?\n/.exec(text) ?? []
-      const [, id] = /^id: ?(.*)/m.exec(start ?? '') ?? []
-      if (id && !/^data/m.test(start ?? '')) receive({ cursor: id, messages: [] })
-      if (start) head = undefined
-      else text = ''
-    }
-    parser.feed(text)
+  await read(response, async (text) => {
+    alive(FOREVER)
+    feed(text)
     await room()
     alive(settings.quiet)
-  }
+  })
 }

@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict'
+import type { Socket } from 'node:net'
+import Koa from 'koa'
+import { type ConnectOptions, connect, type Message } from '../../src/client/index.js'
+import { Channel, Hub, MemoryLog } from '../../src/index.js'
+import { turn, until } from '../support/gate.js'
+import { ManualClock } from '../support/manual-clock.js'
+import { type Served, serve } from '../support/serve.js'
+
+describe('the client and a channel', () => {
+  let served: Served
+  let manual: ManualClock
+  afterEach(async () => {
+    await until(() => manual.timers === 0)
+    await served.close()
+  })
+
+  const open = async (handler: Koa.Middleware): Promise<Set<Socket>> => {
+    manual = new ManualClock()
+    served = await serve(new Koa().use(handler))
+    const sockets = new Set<Socket>()
+    served.server.on('connection', (socket) => {
+      sockets.add(socket)
+      socket.once('close', () => sockets.delete(socket))
+    })
+    return sockets
+  }
+  const follow = (options: ConnectOptions) => {
+    const clock = {
+      now: manual.now,
+      setTimeout: (callback: () => void, ms: number) => manual.setTimeout(callback, ms, undefined),
+      clearTimeout: manual.clearTimeout,
+    }
+    const connection = connect<number>(served.url, { clock, ...options })
+    const messages: Message<number>[] = []
+    const gaps: unknown[] = []
+    connection.addEventListener('message', ({ detail }) => messages.push(detail))
+    connection.addEventListener('gap', ({ detail }) => gaps.push(detail))
+    return { connection, messages, gaps }
+  }
+
+  for (const transport of ['poll', 'sse'] as const) {
+    it(`from now, and from the oldest kept: ${transport}`, async () => {
+      const channel = new Channel('news')
+      await open(channel.subscriber())
+      await channel.publish(1)
+      const fresh = follow({ transport })
+      const oldest = follow({ transport, cursor: '0' })
+      await until(() => channel.waiters.size === 2)
+      await channel.publish(2, { event: 'chat' })
+      await until(() => oldest.messages.length === 2 && fresh.messages.length === 1)
+      assert.deepEqual(
+        oldest.messages.map(({ event, data }) => [event, data]),
+        [
+          [undefined, 1],
+          ['chat', 2],
+        ],
+      )
+      assert.equal(oldest.messages[1]?.id, fresh.messages[0]?.id)
+      assert.equal(oldest.connection.cursor, fresh.connection.cursor)
+      fresh.connection.close()
+      oldest.connection.close()
+    })
+
+    it(`connections that are cut all the time: each message once, in order: ${transport}`, async () => {
+      const channel = new Channel('news')
+      const sockets = await open(channel.subscriber())
+      const { connection, messages, gaps } = follow({ transport })
+      await until(() => connection.cursor !== undefined)
+      let published = 0
+      for (let turns = 0; messages.length < 200; turns++) {
+        if (published < 200 && turns % 3 === 0) await channel.publish(++published)
+        if (turns % 7 === 0 && turns < 3_000) for (const socket of sockets) socket.destroy()
+        manual.advance(100)
+        await turn()
+        assert.ok(turns < 50_000)
+      }
+      assert.deepEqual(
+        messages.map(({ data }) => data),
+        Array.from({ length: 200 }, (_, place) => place + 1),
+      )
+      assert.deepEqual(gaps, [])
+      connection.close()
+    })
+
+    it(`the server starts anew with an empty log: told as a gap: ${transport}`, async () => {
+      let channel = new Channel('news')
+      await open((ctx, next) => channel.subscriber()(ctx, next))
+      const { connection, messages, gaps } = follow({ transport })
+      await until(() => channel.waiters.size === 1)
+      await channel.publish(1)
+      await until(() => messages.length === 1 && channel.waiters.size === 1)
+      channel = new Channel('news', { log: new MemoryLog() })
+      await channel.publish(2)
+      served.server.closeAllConnections()
+      await until(() => connection.state === 'waiting')
+      manual.advance(1_000)
+      await until(() => messages.length === 2)
+      assert.deepEqual(gaps.length, 1)
+      assert.deepEqual([messages[1]?.data, messages[1]?.gap], [2, true])
+      connection.close()
+    })
+  }
+
+  it('a hub: the messages say their channel', async () => {
+    const hub = new Hub()
+    const [a, b] = [hub.channel('a'), hub.channel('b')]
+    await open(hub.subscriber(() => ['a', 'b']))
+    const { connection, messages } = follow({ transport: 'poll' })
+    await until(() => a.waiters.size === 1)
+    await a.publish(1)
+    await until(() => messages.length === 1 && b.waiters.size === 1)
+    await b.publish(2)
+    await until(() => messages.length === 2)
+    assert.deepEqual(
+      messages.map(({ channel, data }) => [channel, data]),
+      [
+        ['a', 1],
+        ['b', 2],
+      ],
+    )
+    connection.close()
+  })
+
+  it('a cursor that is none, and a channel that may not be followed, are final', async () => {
+    const channel = new Channel('news', { authorize: (ctx) => ctx.query['token'] === undefined })
+    await open(channel.subscriber())
+    const { connection } = follow({ cursor: '?' })
+    await assert.rejects(async () => {
+      for await (const _ of connection) assert.fail('nothing can come')
+    }, /ERR_INVALID_CURSOR|no cursor/)
+    const forbidden = connect(`${served.url}/?token=1`)
+    await assert.rejects(forbidden[Symbol.asyncIterator]().next(), { code: 'ERR_FORBIDDEN', status: 403, final: true })
+  })
+})

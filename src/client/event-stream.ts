@@ -1,0 +1,28 @@
+/** The fields of an event by name, as they were written; a comment has the name `''`. */
+export type Fields = Readonly<Record<string, string | undefined>>
+
+/**
+ * Reads an event stream piece by piece, and tells of each event, one without data too: there its id counts as well.
+ *
+ * Like `eventsource-parser`, beside which it is tested; that one tells of no event without data, and is as large as half
+ * of the client.
+ */
+export function eventStream(tell: (fields: Fields) => void): (text: string) => void {
+  let rest = ''
+  let fields: Record<string, string> = {}
+  return (text) => {
+    // a carriage return at the end may be half of a line break
+    const lines = (rest + text).split(/\r\n|\n|\r(?!$)/)
+    rest = lines.pop() as string
+    for (const line of lines) {
+      if (line) {
+        const [, name = '', value = ''] = /([^:]*):? ?(.*)/s.exec(line) ?? []
+        fields[name] = name === 'data' && name in fields ? `${fields[name]}\n${value}` : value
+      } else {
+        const event = fields
+        fields = {}
+        tell(event)
+      }
+    }
+  }
+}
