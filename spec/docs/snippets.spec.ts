@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { bodyParser } from '@koa/bodyparser'
 import Router from '@koa/router'
 import Koa from 'koa'
+import { connect } from '../../src/client/index.js'
 import { Channel, ContinuationManager, continuations, getContinuation, Hub, suspendable } from '../../src/index.js'
 import { MemoryLog } from '../../src/log/memory.js'
 import { until } from '../support/gate.js'
@@ -41,12 +42,16 @@ const all = await snippets()
 const used = new Set<string>()
 
 /** Runs the snippet of this name, then what looks at it. */
-function shows(name: string, look: (own: World) => Promise<void> | void, add: () => object = () => ({})): void {
+function shows(
+  name: string,
+  look: (own: World) => Promise<void> | void,
+  add: () => object | Promise<object> = () => ({}),
+): void {
   it(name, async () => {
     const snippet = all.find((one) => one.name === name)
     assert.ok(snippet, `there is no snippet ${name}; there are:\n${all.map((one) => one.name).join('\n')}`)
     used.add(name)
-    const given = { ...world(), ...add() }
+    const given = { ...world(), ...(await add()) }
     await look({ ...given, ...(await run(snippet, given)) })
   })
 }
@@ -294,6 +299,30 @@ describe('what the pages and docstrings show', () => {
       assert.equal(JSON.parse((await asking).body).messages[0].channel, 'kitchen')
     })
   }
+
+  const taken: unknown[] = []
+  shows(
+    'README.md, The client #1',
+    () => assert.deepEqual(taken, ['hello']),
+    async () => {
+      const news = new Channel('news')
+      served = await serve(new Koa().use(news.subscriber()))
+      const { url } = served
+      let connection: { close(): void } | undefined
+      return {
+        reload: () => {},
+        connect: (path: string) => {
+          connection = connect(url + path)
+          void waiting(news.waiters).then(() => news.publish('hello'))
+          return connection
+        },
+        show: (data: unknown) => {
+          taken.push(data)
+          connection?.close()
+        },
+      }
+    },
+  )
 
   const described: string[] = []
   shows(

@@ -110,7 +110,7 @@ export const cycles: readonly Cycle[] = [
       if (continuation.isInitial()) {
         ctx.body = Readable.from(['never sent'])
         again(continuation, world)
-      } else ctx.body = Readable.from(['sent'])
+      } else ctx.body = 'sent'
     },
   },
   {
