@@ -127,7 +127,9 @@ function settled(from: Phase, signal: Signal): Phase {
 describe('the life cycle', () => {
   it('stands in the docs as it is', async () => {
     const docs = await readFile(new URL('../../docs/lifecycle.md', import.meta.url), 'utf8')
-    assert.ok(docs.includes(printed()), `docs/lifecycle.md needs this table:\n\n${printed()}`)
+    // a formatter may line the columns up
+    const plain = (text: string): string => text.replace(/ *\| */g, '|').replace(/-+/g, '-')
+    assert.ok(plain(docs).includes(plain(printed())), `docs/lifecycle.md needs this table:\n\n${printed()}`)
   })
 
   it('leads every phase to the end, and nowhere from there', () => {
