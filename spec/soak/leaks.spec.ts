@@ -7,6 +7,7 @@ describe('after many requests of every kind', () => {
     const { left } = await soak(cycles.length * 12, 8)
     assert.deepEqual(left, {
       waiting: 0,
+      keys: 0,
       held: 0,
       timers: 0,
       unended: 0,

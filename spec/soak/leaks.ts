@@ -20,6 +20,8 @@ const gc = runInNewContext('gc') as () => void
 export interface Left {
   /** Continuations in managers. */
   waiting: number
+  /** Keys under which managers keep a place. */
+  keys: number
   /** Holds that count against a limit. */
   held: number
   /** Timers that are set. */
@@ -96,6 +98,7 @@ export async function soak(count: number, atOnce: number): Promise<Soak> {
   const world: World = { ...managers, leave: (ctx) => asking.get(ctx.path)?.request.destroy() }
   const left: Left = {
     waiting: 0,
+    keys: 0,
     held: 0,
     timers: 0,
     unended: 0,
@@ -165,7 +168,10 @@ export async function soak(count: number, atOnce: number): Promise<Soak> {
     heap.push(process.memoryUsage().heapUsed)
   }
 
-  left.waiting = managers.manager.size + managers.replacing.size + managers.full.size
+  for (const manager of Object.values(managers)) {
+    left.waiting += manager.size
+    left.keys += [...manager.keys()].length
+  }
   for (const { size } of counts.seen) left.held += size
   left.timers = clock.timers
   left.connections = Math.max(0, sockets.size - openOf(agent))
