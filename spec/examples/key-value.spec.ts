@@ -222,10 +222,11 @@ describe('the key-value example', () => {
       })
     }
 
-    it('a value that is nested too deeply to be written: 400', async () => {
+    it('a value that is nested too deeply to be written: 400; and so is such a key', async () => {
       await served.close()
       served = await serve(createApp({ clock }).app)
-      for (const key of ['"a"', deep]) {
+      // a newer engine writes whatever it can read
+      for (const key of canBeWritten(deep) ? [deep] : ['"a"', deep]) {
         const answer = await served.post('/set', `{"key":${key},"value":${deep}}`)
         assert.match(String(refused(answer)), /^400,ERR_INVALID_(VALUE|KEY)$/)
       }
@@ -272,3 +273,11 @@ describe('npm run key-value', () => {
     assert.deepEqual(await example.ended, { code: 0, signal: null })
   })
 })
+
+function canBeWritten(json: string): boolean {
+  try {
+    return JSON.stringify(JSON.parse(json)) !== undefined
+  } catch {
+    return false
+  }
+}

@@ -12,7 +12,7 @@ export function printed(): string {
 }
 
 function shown(cell: Cell): string {
-  if (cell === 'late' || cell === 'illegal') return `*${cell}*`
+  if (cell === 'late' || cell === 'illegal') return `_${cell}_`
   return cell === '-' ? '' : cell
 }
 
