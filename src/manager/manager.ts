@@ -172,7 +172,9 @@ export class ContinuationManager implements Iterable<Continuation> {
    */
   broadcast(attributes?: Partial<ContinuationAttributes>): number {
     const copy = copyAttributes(attributes)
-    return decide(lives(this.#byId.values()), Number.POSITIVE_INFINITY, (life) => life.resume(copy))
+    const waiting: Life[] = []
+    for (const { life } of this.#byId.values()) waiting.push(life)
+    return decide(waiting, Number.POSITIVE_INFINITY, (life) => life.resume(copy))
   }
 
   /** Sends what the contexts under a key hold now. @returns how many it completed */
@@ -208,7 +210,7 @@ export class ContinuationManager implements Iterable<Continuation> {
 
   /** All that wait, in order of arrival. */
   *[Symbol.iterator](): IterableIterator<Continuation> {
-    for (const life of lives(this.#byId.values())) yield life.continuation
+    for (const { life } of this.#byId.values()) yield life.continuation
   }
 
   /** @internal */
@@ -217,10 +219,6 @@ export class ContinuationManager implements Iterable<Continuation> {
     const of = (value: unknown): string => (inspect as (value: unknown, options: object) => string)(value, options)
     return `ContinuationManager { ${this.size} waiting } ${of(new Map(lines))}`
   }
-}
-
-function* lives(links: Iterable<Link>): Generator<Life> {
-  for (const { life } of links) yield life
 }
 
 /** Collects those that wait, then decides them: what a listener does meanwhile adds nobody, and hides nobody. */

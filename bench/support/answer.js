@@ -1,0 +1,22 @@
+/**
+ * Answers the questions of the process that started this one, and ends with it.
+ *
+ * @param {Record<string, (argument: any) => unknown>} answers by question
+ */
+export function answer(answers) {
+  process.on('message', async ({ id, question, argument }) => {
+    process.send({ id, answer: await answers[question](argument) })
+  })
+  process.on('disconnect', () => process.exit())
+}
+
+/** Microseconds of processor time that this process has used so far. */
+export function cpu() {
+  const { user, system } = process.cpuUsage()
+  return user + system
+}
+
+/** Microseconds on a clock that all processes of the machine share. */
+export function now() {
+  return Number(process.hrtime.bigint() / 1000n)
+}
