@@ -12,7 +12,7 @@ const may: Record<string, { rooms: string[]; outside: RegExp }> = {
   manager: { rooms: ['core'], outside: /^$/ },
   channel: { rooms: ['koa', 'manager', 'log'], outside: /^koa$/ },
   client: { rooms: [], outside: /^$/ },
-  log: { rooms: [], outside: /^node:assert\/strict$/ },
+  log: { rooms: ['core'], outside: /^node:assert\/strict$/ },
 }
 
 function* files(folder: string): Generator<string> {

@@ -1,0 +1,40 @@
+/**
+ * - `ERR_LOG_AWAY`: it cannot be reached
+ * - `ERR_LOG_TIMEOUT`: it has not answered in time
+ * - `ERR_LOG_CLOSED`: `close()` was called
+ */
+export type LogTrouble = 'ERR_LOG_AWAY' | 'ERR_LOG_TIMEOUT' | 'ERR_LOG_CLOSED'
+
+/**
+ * A log that lives elsewhere could not do what it was asked. Koa answers it as 503 with `Retry-After`, and reports it to the
+ * app's `error` event.
+ *
+ * The seconds of `Retry-After` are drawn between 1 and 5, so that those sent away together do not come back together.
+ */
+export class LogError extends Error {
+  override readonly name = 'LogError'
+  readonly code: LogTrouble
+  readonly status: number = 503
+  readonly statusCode: number = 503
+  readonly expose: boolean = false
+  readonly headers: Record<string, string>
+  /** Of an append: the message may be kept all the same, and nobody here can know. */
+  readonly inDoubt: boolean
+
+  constructor(
+    code: LogTrouble,
+    message: string,
+    { inDoubt = false, random = Math.random, ...options }: LogErrorOptions = {},
+  ) {
+    super(message, options)
+    this.code = code
+    this.inDoubt = inDoubt
+    this.headers = { 'Retry-After': String(1 + Math.floor(random() * 5)) }
+  }
+}
+
+export interface LogErrorOptions extends ErrorOptions {
+  inDoubt?: boolean | undefined
+  /** Numbers from 0 to 1 for `Retry-After`. Default `Math.random`. */
+  random?: (() => number) | undefined
+}
