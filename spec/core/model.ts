@@ -22,6 +22,8 @@ class Model {
   gone: '' | 'left' | 'finished' = ''
   ended = false
   deadline = Number.POSITIVE_INFINITY
+  /** A timer runs: cleared at the turn that follows the decision, or as soon as nobody is to have a turn. */
+  timer = false
   span = 100
   kept = 100
   heard: string[] = []
@@ -55,11 +57,7 @@ abstract class Step implements Command {
     assert.equal(isre(real.continuation), model.isre(), `predicates after ${this}`)
     assert.deepEqual(real.heard, model.heard, `listeners after ${this}`)
     assert.equal(real.held, model.suspension === 'open' ? 1 : 0, `holds after ${this}`)
-    assert.equal(
-      real.clock.timers,
-      model.parked && model.deadline < Number.POSITIVE_INFINITY ? 1 : 0,
-      `timers after ${this}`,
-    )
+    assert.equal(real.clock.timers, model.timer ? 1 : 0, `timers after ${this}`)
     assert.equal(real.continuation.phase === 'ended', model.ended, `end after ${this}`)
     assert.equal(lifeOf(real.continuation).dispatches, model.dispatches, `dispatches after ${this}`)
   }
@@ -73,12 +71,14 @@ function endIfDone(model: Model): void {
   if (model.running || !model.over || model.queued || model.gone === '' || model.ended) return
   if (model.gone === 'left' && !model.heard.includes('onDisconnect')) model.heard.push('onDisconnect')
   model.ended = true
+  model.timer = false
   model.heard.push('onComplete')
 }
 
 function startTimer(model: Model, now: number): void {
   const never = !(model.span > 0) || model.span === Number.POSITIVE_INFINITY
   model.deadline = never ? Number.POSITIVE_INFINITY : now + model.span
+  model.timer = !never
 }
 
 function over(model: Model): void {
@@ -167,6 +167,7 @@ class Return extends Step {
     const suspended = model.suspension !== 'none' || (model.inPlace && model.queued)
     const { suspension } = model
     model.running = false
+    model.timer = false
     if (model.inPlace && (model.queued || suspension === 'open' || model.over)) {
       // the handler has left its wait(), or went on after its end
       const wasOver = model.over
@@ -218,6 +219,7 @@ class Turn extends Step {
     real.turn()
     if (!model.queued) return
     model.queued = false
+    model.timer = false
     if (model.inPlace) {
       if (!model.over) model.inPlace = false
     } else if (!model.over) {
@@ -250,7 +252,9 @@ class Advance extends Step {
     real.clock.advance(this.ms)
     real.onTimeout = undefined
     assert.deepEqual(real.reported, [])
+    if (model.deadline <= end) model.timer = false
     while (model.parked && model.deadline <= end) {
+      model.timer = false
       model.heard.push('onTimeout')
       if (decision === 'extend') {
         model.kept = 40
@@ -303,6 +307,7 @@ class Close extends Step {
       }
     } else if (model.parked) {
       over(model)
+      model.timer = false
       model.heard.push('onDisconnect')
     } else if (model.suspension === 'open') model.suspension = 'disconnect'
     if (model.over && !model.running) model.queued = false

@@ -255,6 +255,38 @@ describe('ContinuationManager', () => {
         ['woken', 'completed', 'woken'],
       )
     })
+
+    for (const wake of ['resume', 'broadcast'] as const) {
+      it(`${wake} takes all away together, and each is counted out once, whatever a listener does meanwhile`, () => {
+        manager = new ContinuationManager({ limits: { total: 3, perKey: 3 } })
+        const [first, second, third, late] = [parked(), parked(), parked(), parked()]
+        first.addContinuationListener({
+          onResume: () => {
+            assert.deepEqual([manager.size, manager.get(third.id), [...manager.keys()]], [0, undefined, []])
+            second.complete()
+            manager.stash(late, 'a')
+          },
+        })
+        for (const continuation of [first, second, third]) manager.stash(continuation, 'a')
+        assert.equal(wake === 'resume' ? manager.resume('a') : manager.broadcast(), 2)
+        assert.deepEqual([...manager], [late])
+        assert.equal(manager.stash(parked(), 'a'), 2)
+        assert.equal(manager.stash(parked(), 'a'), 3)
+        assert.throws(() => manager.stash(parked(), 'a'), { code: 'ERR_SUSPENSION_LIMIT' })
+        assert.equal(manager.resume('a'), 3)
+        assert.deepEqual([manager.size, [...manager.keys()]], [0, []])
+      })
+    }
+
+    it('broadcast leaves those that have not suspended yet where they are', () => {
+      const early = new BareHost().continuation
+      const waiting = parked()
+      manager.stash(early, 'a')
+      manager.stash(waiting, 'a')
+      manager.stash(parked(), 'b')
+      assert.equal(manager.broadcast(), 2)
+      assert.deepEqual([[...manager], [...manager.keys()]], [[early], ['a']])
+    })
   })
 
   describe('limits', () => {

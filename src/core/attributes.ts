@@ -18,6 +18,10 @@ export class Attributes {
   #values: AttributesCopy | Record<string, unknown> | undefined
   #shared = true
 
+  constructor(given: AttributesCopy | undefined) {
+    this.#values = given
+  }
+
   get(name: string): unknown {
     checkName(name)
     return this.#values?.[name]

@@ -55,9 +55,6 @@ export let isContinuation: (value: unknown) => value is Continuation
  * ```
  */
 export class Continuation {
-  /** Which of those that wait for their dispatch goes first: the higher number. Default 0. Read when it is decided. */
-  priority = 0
-
   readonly #life: Life
   #id: string | undefined
 
@@ -80,6 +77,20 @@ export class Continuation {
   /** Who waits: what the boundary's `clientId` says of the context. */
   get clientId(): string | undefined {
     return this.#life.host.clientId
+  }
+
+  /**
+   * Which of those that wait for their dispatch goes first: the higher number. Default 0. Read when it is decided.
+   *
+   * @throws {TypeError} `ERR_INVALID_OPTION` when set to what is no number
+   */
+  get priority(): number {
+    return this.#life.priority
+  }
+
+  set priority(priority: number) {
+    checkNumber('A priority', priority)
+    this.#life.priority = priority
   }
 
   /** Where the request stands in its life. For eyes and logs; the predicates answer what a handler needs. */

@@ -45,6 +45,12 @@ export class HoldCount {
     }
   }
 
+  /** All leave. */
+  clear(): void {
+    this.#size = 0
+    for (const { counts } of this.#groups) counts.clear()
+  }
+
   leave(groups: Groups): void {
     this.#size--
     for (const { scope, counts } of this.#groups) {

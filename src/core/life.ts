@@ -24,8 +24,9 @@ export interface Holder {
 export class Life {
   readonly continuation: Continuation
   readonly host: Host
-  readonly attributes = new Attributes()
   phase: Phase
+  /** Which of those that wait for their dispatch goes first. */
+  priority = 0
   /** What the present dispatch came of. */
   cause: 'resumed' | 'expired' | undefined
   /** The handler, or what stands between it and the boundary, is running. */
@@ -43,6 +44,8 @@ export class Life {
   /** Milliseconds, of this suspension. */
   #span = 0
   #deadline: Deadline | undefined
+  /** As a `resume()` gave them, shared with others; or its own, once somebody asked for them. */
+  #attributes: AttributesCopy | Attributes | undefined
   #listeners: Listeners | undefined
   #holders: Holder | Holder[] | undefined
   #abort: AbortController | undefined
@@ -67,6 +70,11 @@ export class Life {
   /** It waits, or its handler still runs and may come to that. */
   get canBeHeld(): boolean {
     return isUndecided(this.phase) || this.phase === 'dispatched'
+  }
+
+  get attributes(): Attributes {
+    if (!(this.#attributes instanceof Attributes)) this.#attributes = new Attributes(this.#attributes)
+    return this.#attributes
   }
 
   get until(): number | undefined {
@@ -120,18 +128,22 @@ export class Life {
     return waiting
   }
 
-  resume(attributes: AttributesCopy | undefined): boolean {
+  /** @param by who calls, and has let go of it */
+  resume(attributes: AttributesCopy | undefined, by?: Holder): boolean {
     const from = this.phase
-    if (!this.#decide('resume')) return false
-    if (attributes !== undefined) this.attributes.assign(attributes)
+    if (!this.#decide('resume', by)) return false
+    if (attributes !== undefined) {
+      if (this.#attributes === undefined) this.#attributes = attributes
+      else this.attributes.assign(attributes)
+    }
     if (from === 'suspended' || from === 'suspending') this.cause = 'resumed'
     if (from === 'suspended') this.#arrive()
     return true
   }
 
-  complete(): boolean {
+  complete(by?: Holder): boolean {
     const from = this.phase
-    if (!this.#decide('complete')) return false
+    if (!this.#decide('complete', by)) return false
     if (from === 'suspended') this.#arrive()
     return true
   }
@@ -143,9 +155,9 @@ export class Life {
     return this.complete()
   }
 
-  fail(error: unknown): boolean {
+  fail(error: unknown, by?: Holder): boolean {
     const from = this.phase
-    if (!this.#decide('fail')) return false
+    if (!this.#decide('fail', by)) return false
     this.failure = error
     if (from === 'suspended') this.#arrive()
     return true
@@ -179,6 +191,7 @@ export class Life {
     if (from === 'failing') this.#tell('onError', this.failure)
     if (from === 'aborting') this.#tell('onDisconnect')
     if (from === 'completing') this.host.completed()
+    this.#deadline?.stop()
     this.#end()
     return from === 'failing' ? 'throw' : 'send'
   }
@@ -192,11 +205,14 @@ export class Life {
       this.failure = error
       this.#tell('onError', error)
     }
+    this.#deadline?.stop()
     this.#end()
   }
 
   /** The turn of a decided request has come. */
   wake(): void {
+    // not at the decision: thousands are decided in one go, and a timer that comes in between finds it decided
+    this.#deadline?.stop()
     const waiter = this.#waiter
     const proceed = this.#proceed
     this.#waiter = undefined
@@ -239,21 +255,21 @@ export class Life {
   }
 
   /** Looks the signal up and takes its step. `false` where there is none. */
-  #apply(signal: Signal): boolean {
+  #apply(signal: Signal, by?: Holder): boolean {
     const from = this.phase
     const to = lifecycle[from][signal]
     if (to === '-' || to === 'late') return false
     if (to === 'illegal') throw this.illegal(`${signal}()`, hintAt(from))
     this.phase = to
     if (isSuspended(from) && isOver(to)) this.cause = undefined
-    if (!isUndecided(to) && to !== 'dispatched') this.#settle(isUndecided(from))
+    if (!isUndecided(to) && to !== 'dispatched') this.#settle(isUndecided(from), by)
     return true
   }
 
   /** A decision from outside. Before any suspension there is nothing to decide. */
-  #decide(signal: 'resume' | 'complete' | 'fail'): boolean {
+  #decide(signal: 'resume' | 'complete' | 'fail', by?: Holder): boolean {
     if (!this.#suspendedBefore && this.phase === 'dispatched') throw this.illegal(`${signal}()`, 'call suspend() first')
-    return this.#apply(signal)
+    return this.#apply(signal, by)
   }
 
   #begin(signal: 'suspend' | 'wait', timeout: number | undefined): void {
@@ -266,17 +282,15 @@ export class Life {
     this.#span = timeout ?? this.#timeout ?? this.host.policy.timeout
   }
 
-  /** The suspension is decided, or the request over: nothing waits for it any more. */
-  #settle(wasUndecided: boolean): void {
-    if (wasUndecided) {
-      this.#deadline?.stop()
-      this.host.release()
-    }
+  /** The suspension is decided, or the request over: nobody waits for it any more. */
+  #settle(wasUndecided: boolean, by: Holder | undefined): void {
+    if (wasUndecided) this.host.release()
     const holders = this.#holders
     if (holders === undefined) return
     this.#holders = undefined
-    if (Array.isArray(holders)) for (const holder of holders) holder.letGo()
-    else holders.letGo()
+    if (Array.isArray(holders)) {
+      for (const holder of holders) if (holder !== by) holder.letGo()
+    } else if (holders !== by) holders.letGo()
   }
 
   /** The handler has returned suspended, or awaits: from now on the time counts. */
@@ -306,7 +320,7 @@ export class Life {
     }
     if (this.phase === 'woken' && this.cause === 'resumed') this.#tell('onResume')
     if (this.phase === 'failed') this.#tell('onError', this.failure)
-    this.host.policy.queue.push(this, this.continuation.priority)
+    this.host.policy.queue.push(this, this.priority)
   }
 
   /** A handler that left while its `wait()` was pending: whoever still listens to that must not hang. */
@@ -325,6 +339,7 @@ export class Life {
   /** Once the outcome is settled, the handler has returned and the socket is done: the end. */
   #end(): void {
     if (this.running || this.#closed === undefined || this.phase === 'ended' || !isOver(this.phase)) return
+    this.#deadline?.stop()
     if (this.#closed === 'left' && this.phase !== 'aborted') this.#tell('onDisconnect')
     this.#apply('finish')
     this.#tell('onComplete')

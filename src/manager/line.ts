@@ -1,27 +1,50 @@
+import type { Groups } from '../core/hold-count.js'
 import type { Holder, Life } from '../core/life.js'
 
+/** What keeps the lines, and is told who leaves by itself. */
+export interface Home {
+  left(link: Link): void
+}
+
 /** One continuation that waits under one key: a link of the key's line. */
-export interface Link extends Holder {
+export class Link implements Holder {
   readonly life: Life
   readonly line: Line
+  readonly groups: Groups
   readonly client: string | undefined
   /** The same continuation under another key of the same manager. */
   readonly also: Link | undefined
   before: Link | undefined
   after: Link | undefined
+
+  constructor(life: Life, line: Line, groups: Groups, client: string | undefined, also: Link | undefined) {
+    this.life = life
+    this.line = line
+    this.groups = groups
+    this.client = client
+    this.also = also
+  }
+
+  letGo(): void {
+    this.line.letGo(this)
+  }
 }
 
 /** All that wait under one key, in order of arrival. Joining and leaving cost the same however many there are. */
 export class Line {
   readonly key: unknown
+  readonly #home: Home
   #first: Link | undefined
   #last: Link | undefined
   #size = 0
+  /** All of them left together: whoever is decided one by one now has left already. */
+  #disbanded = false
   /** Only where a second stash replaces the first. */
   readonly #byClient: Map<string, Link> | undefined
 
-  constructor(key: unknown, byClient: boolean) {
+  constructor(key: unknown, home: Home, byClient: boolean) {
     this.key = key
+    this.#home = home
     this.#byClient = byClient ? new Map() : undefined
   }
 
@@ -42,7 +65,8 @@ export class Line {
     if (link.client !== undefined) this.#byClient?.set(link.client, link)
   }
 
-  remove(link: Link): void {
+  letGo(link: Link): void {
+    if (this.#disbanded) return
     if (link.before === undefined) this.#first = link.after
     else link.before.after = link.after
     if (link.after === undefined) this.#last = link.before
@@ -51,9 +75,24 @@ export class Line {
     link.after = undefined
     this.#size--
     if (link.client !== undefined && this.of(link.client) === link) this.#byClient?.delete(link.client)
+    this.#home.left(link)
   }
 
-  *[Symbol.iterator](): IterableIterator<Life> {
-    for (let link = this.#first; link !== undefined; link = link.after) yield link.life
+  /** All leave at once. */
+  disband(): void {
+    this.#disbanded = true
+  }
+
+  *[Symbol.iterator](): IterableIterator<Link> {
+    for (let link = this.#first; link !== undefined; link = link.after) yield link
+  }
+
+  /** Those whose suspension is undecided, the first `count` of them. */
+  waiting(count: number): Link[] {
+    const waiting: Link[] = []
+    for (let link = this.#first; link !== undefined && waiting.length < count; link = link.after) {
+      if (link.life.isWaiting) waiting.push(link)
+    }
+    return waiting
   }
 }

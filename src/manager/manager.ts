@@ -7,9 +7,9 @@ import {
   lifeOf,
 } from '../core/continuation.js'
 import { type Groups, HoldCount } from '../core/hold-count.js'
-import type { Life } from '../core/life.js'
+import type { Holder, Life } from '../core/life.js'
 import { checkCount, checkFunction, checkOptions, invalid } from '../core/options.js'
-import { Line, type Link } from './line.js'
+import { type Home, Line, Link } from './line.js'
 
 export interface ManagerOptions {
   /**
@@ -57,13 +57,20 @@ export interface ManagerOptions {
  * ```
  */
 export class ContinuationManager implements Iterable<Continuation> {
-  readonly #lines = new Map<unknown, Line>()
+  #lines = new Map<unknown, Line>()
   /** The last link of each. */
-  readonly #byId = new Map<string, Link>()
+  #byId = new Map<string, Link>()
   readonly #count: HoldCount
   readonly #replaces: boolean
   readonly #needsClient: boolean
   readonly #clientId: ((context: ContinuationContext) => string | undefined) | undefined
+  readonly #home: Home = {
+    left: ({ life, line, groups }) => {
+      if (line.size === 0) this.#lines.delete(line.key)
+      this.#byId.delete(life.continuation.id)
+      this.#count.leave(groups)
+    },
+  }
 
   /** @throws {TypeError | RangeError} `ERR_INVALID_OPTION` for options not known, of the wrong type or out of range */
   constructor(options: ManagerOptions = {}) {
@@ -124,22 +131,9 @@ export class ContinuationManager implements Iterable<Continuation> {
     this.#count.enter(groups)
 
     // looked up again: the older one may have been the last of its line
-    const line = this.#lines.get(key) ?? new Line(key, this.#replaces)
+    const line = this.#lines.get(key) ?? new Line(key, this.#home, this.#replaces)
     this.#lines.set(key, line)
-    const link: Link = {
-      life,
-      line,
-      client,
-      also,
-      before: undefined,
-      after: undefined,
-      letGo: () => {
-        line.remove(link)
-        if (line.size === 0) this.#lines.delete(key)
-        this.#byId.delete(continuation.id)
-        this.#count.leave(groups)
-      },
-    }
+    const link = new Link(life, line, groups, client, also)
     line.push(link)
     this.#byId.set(continuation.id, link)
     life.hold(link)
@@ -161,7 +155,7 @@ export class ContinuationManager implements Iterable<Continuation> {
   resume(key?: unknown, attributes?: Partial<ContinuationAttributes>, count = Number.POSITIVE_INFINITY): number {
     checkCount('count', count)
     const copy = copyAttributes(attributes)
-    return decide(this.#lines.get(key), count, (life) => life.resume(copy))
+    return this.#decide(this.#lines.get(key), count, (life, by) => life.resume(copy, by))
   }
 
   /**
@@ -172,14 +166,51 @@ export class ContinuationManager implements Iterable<Continuation> {
    */
   broadcast(attributes?: Partial<ContinuationAttributes>): number {
     const copy = copyAttributes(attributes)
-    const waiting: Life[] = []
-    for (const { life } of this.#byId.values()) waiting.push(life)
-    return decide(waiting, Number.POSITIVE_INFINITY, (life) => life.resume(copy))
+    const waiting: Link[] = []
+    let all = true
+    for (const link of this.#byId.values()) {
+      if (link.life.isWaiting) waiting.push(link)
+      else all = false
+    }
+    if (all) {
+      for (const line of this.#lines.values()) line.disband()
+      this.#lines = new Map()
+      this.#byId = new Map()
+      this.#count.clear()
+    }
+    return decideAll(waiting, (life, by) => life.resume(copy, all ? by : undefined))
+  }
+
+  /** Decides the first `count` that wait in a line. What a listener does meanwhile adds nobody, and hides nobody. */
+  #decide(line: Line | undefined, count: number, decideOne: DecideOne): number {
+    let decided = 0
+    if (line === undefined) return decided
+    for (;;) {
+      const links = line.waiting(count - decided)
+      if (links.length === line.size) {
+        this.#disband(line, links)
+        return decided + decideAll(links, decideOne)
+      }
+      const gained = decideAll(links, (life) => decideOne(life))
+      decided += gained
+      // asked for a number, and a listener got in between: the next in line have their chance
+      if (gained === links.length || gained === 0 || count === Number.POSITIVE_INFINITY) return decided
+    }
+  }
+
+  /** A whole line leaves in one go. */
+  #disband(line: Line, links: readonly Link[]): void {
+    line.disband()
+    this.#lines.delete(line.key)
+    for (const { life, groups } of links) {
+      this.#byId.delete(life.continuation.id)
+      this.#count.leave(groups)
+    }
   }
 
   /** Sends what the contexts under a key hold now. @returns how many it completed */
   complete(key?: unknown): number {
-    return decide(this.#lines.get(key), Number.POSITIVE_INFINITY, (life) => life.complete())
+    return this.#decide(this.#lines.get(key), Number.POSITIVE_INFINITY, (life, by) => life.complete(by))
   }
 
   /**
@@ -190,7 +221,7 @@ export class ContinuationManager implements Iterable<Continuation> {
    */
   fail(key: unknown, error: unknown): number {
     if (error === undefined || error === null) throw invalid('What requests fail with', 'an error', error)
-    return decide(this.#lines.get(key), Number.POSITIVE_INFINITY, (life) => life.fail(error))
+    return this.#decide(this.#lines.get(key), Number.POSITIVE_INFINITY, (life, by) => life.fail(error, by))
   }
 
   /** The waiting continuation with this id, if there is one. */
@@ -200,7 +231,7 @@ export class ContinuationManager implements Iterable<Continuation> {
 
   /** Those that wait under a key at this moment, in order of arrival. */
   waiting(key?: unknown): Continuation[] {
-    return Array.from(this.#lines.get(key) ?? [], ({ continuation }) => continuation)
+    return Array.from(this.#lines.get(key) ?? [], ({ life }) => life.continuation)
   }
 
   /** The keys under which somebody waits, in the order of their first arrival. */
@@ -221,20 +252,12 @@ export class ContinuationManager implements Iterable<Continuation> {
   }
 }
 
-/** Collects those that wait, then decides them: what a listener does meanwhile adds nobody, and hides nobody. */
-function decide(waiting: Iterable<Life> | undefined, count: number, decideOne: (life: Life) => boolean): number {
+/** What a listener does meanwhile adds nobody, and hides nobody. */
+function decideAll(links: readonly Link[], decideOne: DecideOne): number {
   let decided = 0
-  if (waiting === undefined) return decided
-  for (;;) {
-    const some: Life[] = []
-    for (const life of waiting) {
-      if (some.length >= count - decided) break
-      if (life.isWaiting) some.push(life)
-    }
-    let gained = 0
-    for (const life of some) if (life.isWaiting && decideOne(life)) gained++
-    decided += gained
-    // asked for a number, and a listener got in between: the next in line have their chance
-    if (gained === some.length || gained === 0 || count === Number.POSITIVE_INFINITY) return decided
-  }
+  for (const link of links) if (link.life.isWaiting && decideOne(link.life, link)) decided++
+  return decided
 }
+
+/** @param by the link, where it has left already */
+type DecideOne = (life: Life, by?: Holder) => boolean
