@@ -11,6 +11,7 @@ const may: Record<string, { rooms: string[]; outside: RegExp }> = {
   koa: { rooms: ['core'], outside: /^(node:|koa$|koa-compose$)/ },
   manager: { rooms: ['core'], outside: /^$/ },
   channel: { rooms: ['koa', 'manager', 'log'], outside: /^koa$/ },
+  flow: { rooms: ['koa', 'manager'], outside: /^(node:async_hooks$|koa$)/ },
   client: { rooms: [], outside: /^$/ },
   log: { rooms: ['core'], outside: /^node:assert\/strict$/ },
 }

@@ -19,7 +19,9 @@ export {
   IllegalStateError,
   type LimitScope,
   SuspensionLimitError,
+  UnknownLaneError,
 } from './core/errors.js'
+export type { Job, JobOptions, ResultOf, ReturnWhenOptions } from './core/jobs.js'
 export type { Phase } from './core/lifecycle.js'
 export type { ContinuationListener } from './core/listeners.js'
 export { getContinuation } from './koa/boundary.js'

@@ -1,5 +1,7 @@
 import type { Continuation } from '../../src/core/continuation.js'
+import { UnknownLaneError } from '../../src/core/errors.js'
 import type { Host } from '../../src/core/host.js'
+import type { JobLane } from '../../src/core/jobs.js'
 import { Life } from '../../src/core/life.js'
 import { ManualClock } from './manual-clock.js'
 import { recorder } from './scene.js'
@@ -39,6 +41,13 @@ export class BareHost implements Host {
   }
   completed(): void {}
   dismissed(): void {}
+  /** The lanes that stand above it. */
+  readonly lanes: Record<string, JobLane> = {}
+  lane(name: string): JobLane {
+    const lane = this.lanes[name]
+    if (lane === undefined) throw new UnknownLaneError(name, Object.keys(this.lanes))
+    return lane
+  }
   report(error: unknown): void {
     this.reported.push(error)
   }

@@ -1,4 +1,6 @@
 import { copyAttributes } from './attributes.js'
+import { IllegalStateError } from './errors.js'
+import type { Job, JobOptions, ResultOf, ReturnWhenOptions } from './jobs.js'
 import type { Life } from './life.js'
 import { isSuspended, type Phase } from './lifecycle.js'
 import { type ContinuationListener, checkListener } from './listeners.js'
@@ -258,6 +260,77 @@ export class Continuation {
 
   removeAttribute(name: string): void {
     this.#life.attributes.remove(name)
+  }
+
+  /**
+   * Puts the request aside while `job` runs in a lane, and lets the handler be dispatched again when it is done.
+   *
+   * It suspends, unless the handler has in this dispatch; the job runs as soon as there is room in its lane. Several in
+   * one dispatch: the handler comes again when all are done. How each went is in the attribute of its name, as
+   * `Promise.allSettled` says it; `resultOf` answers with the result, or throws what the job threw.
+   *
+   * When the suspension ends before (its time is up, the client leaves, somebody else decides), a job in line never runs,
+   * and the signal of one that runs is aborted. Where it has ended before the call, the job is not run.
+   *
+   * @param lane as named to `lanes()`, which stands above
+   * @throws {UnknownLaneError} `ERR_UNKNOWN_LANE` where nothing above has such a lane
+   * @throws {LaneError} `ERR_LANE_FULL` where too many wait in it, and nothing is suspended: Koa answers with 503;
+   *   `ERR_LANE_CLOSED` after its `close()`, likewise; `ERR_DUPLICATE_JOB` for a second one of a name in one dispatch
+   * @throws {IllegalStateError | SuspensionLimitError | TypeError} as `suspend()` does
+   * @example
+   * ```ts
+   * router.get('/puppies', (ctx) => {
+   *   const { continuation } = ctx
+   *   if (continuation.isInitial()) {
+   *     continuation.returnWhen('database', (signal) => query('SELECT * FROM puppies', signal))
+   *     return
+   *   }
+   *   ctx.body = continuation.resultOf('database')
+   * })
+   * ```
+   */
+  returnWhen(lane: string, job: Job<unknown>, options?: ReturnWhenOptions): void {
+    this.#life.host.lane(lane).returnWhen(this, job, options)
+  }
+
+  /**
+   * What the job of this name came to, after a `returnWhen()`.
+   *
+   * @throws what the job threw
+   * @throws {LaneError} `ERR_JOB_CANCELLED` where the suspension ended before the job was done; Koa answers with 503
+   * @throws {IllegalStateError} where there was no such job, or it is not done
+   */
+  resultOf<Name extends Extract<keyof ContinuationAttributes, string>>(
+    name: Name,
+  ): ResultOf<ContinuationAttributes[Name]> {
+    const settled = this.#life.attributes.get(name) as PromiseSettledResult<ResultOf<ContinuationAttributes[Name]>>
+    if (settled?.status === 'rejected') throw settled.reason
+    if (settled?.status === 'fulfilled') return settled.value
+    const hint = 'ask for it by returnWhen(), and look in the dispatch after that'
+    throw new IllegalStateError(`There is no job ${name} that is done: ${hint}`, this.phase)
+  }
+
+  /**
+   * Suspends in place while `job` runs in a lane, and resolves inside the same handler to its result.
+   *
+   * Holds the request as `wait()` does. Several at the same time, by `Promise.all` say, share one suspension.
+   *
+   * @param lane as named to `lanes()`, which stands above
+   * @returns rejects with what the job throws; with whatever `returnWhen()` would throw; and when the suspension ends
+   *   before the job is done with a `LaneError` `ERR_JOB_CANCELLED`, or, where the client has left, a `DisconnectError`
+   * @example
+   * ```ts
+   * router.get('/puppies/:id', async (ctx) => {
+   *   const { id } = ctx.params
+   *   ctx.body = await ctx.continuation.waitFor('database', (signal) => query('SELECT … WHERE id = $1', signal, [id]))
+   * })
+   * ```
+   */
+  waitFor<Result>(lane: string, job: Job<Result>, options?: JobOptions): Promise<Result> {
+    const waiting = (async () => this.#life.host.lane(lane).waitFor(this, job, options))()
+    // as in wait()
+    waiting.catch(() => {})
+    return waiting
   }
 
   /**

@@ -71,9 +71,29 @@ export class DispatchLimitError extends Error {
 export class DisconnectError extends Error {
   override readonly name = 'DisconnectError'
   readonly code: string = 'ERR_CLIENT_DISCONNECTED'
+  /** What nginx calls it. Nobody is there to get it. */
+  readonly status: number = 499
+  /** A handler may let it through: it is nothing that an app must log. */
+  readonly expose: boolean = true
 
   constructor() {
     super('The client has left')
+  }
+}
+
+/** A job was to run in a lane that nothing above the handler has. */
+export class UnknownLaneError extends Error {
+  override readonly name = 'UnknownLaneError'
+  readonly code: string = 'ERR_UNKNOWN_LANE'
+  readonly lane: string
+  /** The lanes that there are. */
+  readonly known: readonly string[]
+
+  constructor(lane: string, known: readonly string[]) {
+    const there = known.length === 0 ? '' : `, where there ${known.length === 1 ? 'is' : 'are'} ${known.join(', ')}`
+    super(`There is no lane ${lane}: put app.use(lanes({ ${lane}: … })) above the handler${there}`)
+    this.lane = lane
+    this.known = known
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Clock } from './clock.js'
 import type { ContinuationContext } from './continuation.js'
+import type { JobLane } from './jobs.js'
 import type { Life } from './life.js'
 
 /** What holds for all requests of one boundary. */
@@ -38,6 +39,8 @@ export interface Host {
   completed(): void
   /** Ends the response of a request that another one replaces. */
   dismissed(): void
+  /** The lane of this name that stands above the request; throws where there is none. */
+  lane(name: string): JobLane
   /** Tells the app of an error that belongs to no request's flow. */
   report(error: unknown): void
 }

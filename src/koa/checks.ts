@@ -1,2 +1,3 @@
-// How options are checked, for the rooms that build on this one.
-export { checkCount, checkFunction, checkOptions, checkRange, invalid } from '../core/options.js'
+// How options are checked, and what time it is, for the rooms that build on this one.
+export { type Clock, systemClock } from '../core/clock.js'
+export { checkCount, checkFunction, checkNumber, checkOptions, checkRange, invalid } from '../core/options.js'

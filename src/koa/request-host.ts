@@ -3,8 +3,10 @@ import type Koa from 'koa'
 import type { Continuation } from '../core/continuation.js'
 import { IllegalStateError } from '../core/errors.js'
 import type { Host } from '../core/host.js'
+import type { JobLane } from '../core/jobs.js'
 import { Life } from '../core/life.js'
 import { isClosed, isFinished, watchConnection } from './connection.js'
+import { laneAbove } from './lanes.js'
 import type { Settings } from './settings.js'
 
 /** Koa's side of one request. Made for every request that passes a boundary, so it costs next to nothing. */
@@ -92,6 +94,10 @@ export class RequestHost implements Host {
   dismissed(): void {
     this.context.body = null
     this.context.status = 204
+  }
+
+  lane(name: string): JobLane {
+    return laneAbove(this.context, name)
   }
 
   report(error: unknown): void {
