@@ -13,7 +13,7 @@ const may: Record<string, { rooms: string[]; outside: RegExp }> = {
   channel: { rooms: ['koa', 'manager', 'log'], outside: /^koa$/ },
   flow: { rooms: ['koa', 'manager'], outside: /^(node:async_hooks$|koa$)/ },
   client: { rooms: [], outside: /^$/ },
-  log: { rooms: ['core'], outside: /^node:assert\/strict$/ },
+  log: { rooms: ['core'], outside: /^node:(assert\/strict|child_process|cluster|worker_threads)$/ },
 }
 
 function* files(folder: string): Generator<string> {

@@ -10,7 +10,8 @@ import { Channel, ContinuationManager, continuations, getContinuation, Hub, susp
 import { MemoryLog } from '../../src/log/memory.js'
 import { until } from '../support/gate.js'
 import { type Served, serve } from '../support/serve.js'
-import { run, snippets } from './snippets.js'
+import { showProcesses } from './processes.js'
+import { run, type Snippet, snippets } from './snippets.js'
 
 /** What a snippet finds when it begins, and what is looked at when it has run. */
 interface World extends Record<string, unknown> {
@@ -50,12 +51,19 @@ function shows(
   look: (own: World) => Promise<void> | void,
   add: () => object | Promise<object> = () => ({}),
 ): void {
+  runs(name, async (snippet) => {
+    const given = { ...world(), ...(await add()) }
+    await look({ ...given, ...(await run(snippet, given)) })
+  })
+}
+
+/** Leaves it to `body` how the snippet is run. */
+function runs(name: string, body: (snippet: Snippet) => Promise<void>): void {
   it(name, async () => {
     const snippet = all.find((one) => one.name === name)
     assert.ok(snippet, `there is no snippet ${name}; there are:\n${all.map((one) => one.name).join('\n')}`)
     used.add(name)
-    const given = { ...world(), ...(await add()) }
-    await look({ ...given, ...(await run(snippet, given)) })
+    await body(snippet)
   })
 }
 
@@ -422,6 +430,8 @@ describe('what the pages and docstrings show', () => {
       }),
     )
   }
+
+  showProcesses(shows, runs)
 
   it('is all looked at', () => {
     assert.deepEqual(

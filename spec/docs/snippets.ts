@@ -41,10 +41,20 @@ export async function snippets(): Promise<Snippet[]> {
   return found
 }
 
+/** Writes a snippet that is a whole program to a file. */
+export async function fileOf({ name }: Snippet, code: string): Promise<URL> {
+  const folder = `${root}.cache/snippets`
+  await mkdir(folder, { recursive: true })
+  const file = `${folder}/${name.replace(/\W+/g, '-')}.ts`
+  await writeFile(file, code)
+  return pathToFileURL(file)
+}
+
 const imports = /^import .*$/gm
 
 /** Runs a snippet with the names of `world` at hand. What it declares itself comes first. Answers with its own names. */
-export async function run({ name, code }: Snippet, world: Record<string, unknown>): Promise<Record<string, unknown>> {
+export async function run(snippet: Snippet, world: Record<string, unknown>): Promise<Record<string, unknown>> {
+  const { code } = snippet
   const declared = [...code.matchAll(/^const (?:\{ (.*) \}|(\w+))/gm)].flatMap(
     ([, several, one]) => several?.split(', ') ?? [one],
   )
@@ -60,10 +70,7 @@ export async function run({ name, code }: Snippet, world: Record<string, unknown
     `return { ${declared.join(', ')} }`,
     '}',
   ].join('\n')
-  const folder = `${root}.cache/snippets`
-  await mkdir(folder, { recursive: true })
-  const file = `${folder}/${name.replace(/\W+/g, '-')}.ts`
-  await writeFile(file, text)
-  const module = (await import(pathToFileURL(file).href)) as { run(world: object): Promise<Record<string, unknown>> }
+  const file = await fileOf(snippet, text)
+  const module = (await import(file.href)) as { run(world: object): Promise<Record<string, unknown>> }
   return module.run(world)
 }

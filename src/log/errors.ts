@@ -3,7 +3,14 @@
  * - `ERR_LOG_TIMEOUT`: it has not answered in time
  * - `ERR_LOG_CLOSED`: `close()` was called
  */
-export type LogTrouble = 'ERR_LOG_AWAY' | 'ERR_LOG_TIMEOUT' | 'ERR_LOG_CLOSED'
+export type LogTrouble = (typeof troubles)[number]
+
+const troubles = ['ERR_LOG_AWAY', 'ERR_LOG_TIMEOUT', 'ERR_LOG_CLOSED'] as const
+
+/** @internal */
+export function isLogTrouble(code: unknown): code is LogTrouble {
+  return troubles.some((trouble) => trouble === code)
+}
 
 /**
  * A log that lives elsewhere could not do what it was asked. Koa answers it as 503 with `Retry-After`, and reports it to the

@@ -1,0 +1,56 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { Worker } from 'node:worker_threads'
+import type { Port } from '../../../src/log/port/index.js'
+import { program } from '../../support/program.js'
+
+export type Kind = 'thread' | 'process'
+
+/** A thread or a process, with a script of this folder in it. */
+export interface Host {
+  readonly port: Port
+  readonly pid: number | undefined
+  say(message: object): void
+  /** The next message that has this. */
+  hears<Name extends string>(name: Name): Promise<Record<Name, string>>
+  end(): Promise<void>
+}
+
+/** @param serialization of a process; `json` is what a fork has by default */
+export async function start(kind: Kind, script: string, serialization: 'json' | 'advanced' = 'json'): Promise<Host> {
+  const file = await program(new URL(script, import.meta.url))
+  const host: Worker | ChildProcess =
+    kind === 'thread' ? new Worker(file, { execArgv: [] }) : fork(file, { execArgv: [], serialization })
+  const say = (message: object): void => {
+    if (host instanceof Worker) host.postMessage(message)
+    else host.send(message)
+  }
+  return {
+    port: host,
+    pid: host instanceof Worker ? undefined : host.pid,
+    say,
+    hears: (name) =>
+      new Promise((resolve, reject) => {
+        const done = (): void => {
+          host.off('message', hear)
+          host.off('exit', ended)
+        }
+        const hear = (message: object): void => {
+          if (!(name in message)) return
+          done()
+          resolve(message as never)
+        }
+        const ended = (): void => {
+          done()
+          reject(new Error(`The ${kind} has ended`))
+        }
+        host.on('message', hear)
+        host.on('exit', ended)
+      }),
+    async end() {
+      const exit = once(host, 'exit')
+      say({ end: true })
+      await exit
+    },
+  }
+}

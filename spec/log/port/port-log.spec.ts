@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict'
+import { describeLog } from '../../../src/log/describe-log.js'
+import type { Log } from '../../../src/log/log.js'
+import { MemoryLog } from '../../../src/log/memory.js'
+import { LogOwner, PortLog } from '../../../src/log/port/index.js'
+import { type Host, type Kind, start } from './hosts.js'
+
+const homes: [title: string, kind: Kind, serialization: 'json' | 'advanced'][] = [
+  ['a thread', 'thread', 'json'],
+  ['a process', 'process', 'json'],
+  ['a process, with advanced serialization', 'process', 'advanced'],
+]
+
+for (const [title, kind, serialization] of homes) {
+  describe(`the log of ${title}`, () => {
+    let host: Host
+    before(async () => {
+      host = await start(kind, 'owner.ts', serialization)
+    })
+    after(() => host.end())
+
+    const names = new WeakMap<Log, string>()
+    let opened = 0
+    const follower = (name: string): Log => {
+      const log = new PortLog(host.port, { name })
+      names.set(log, name)
+      return log
+    }
+    describeLog(
+      'PortLog',
+      async () => {
+        const name = `log ${++opened}`
+        host.say({ open: name })
+        return follower(name)
+      },
+      {
+        another: async (log) => follower(names.get(log) as string),
+        advance: async (ms) => {
+          const advanced = host.hears('now')
+          host.say({ advance: ms })
+          await advanced
+        },
+      },
+    )
+  })
+}
+
+describe('followers of one log', () => {
+  for (const kind of ['thread', 'process'] as const) {
+    it(`4 ${kind === 'thread' ? 'threads' : 'processes'} write 10 000 messages: one order for all, each message once`, async () => {
+      const total = 10_000
+      const log = new MemoryLog()
+      const owner = new LogOwner(log)
+      const hosts = await Promise.all(Array.from({ length: 4 }, () => start(kind, 'writer.ts')))
+      const ready = hosts.map(({ hears }) => hears('ready'))
+      for (const { port, say } of hosts) {
+        owner.serve(port)
+        say({ areYou: 'ready' })
+      }
+      await Promise.all(ready)
+      const seen = hosts.map(({ hears }) => hears('seen'))
+      for (const [who, { say }] of hosts.entries()) say({ write: { who, count: total / 4, total } })
+      const histories = (await Promise.all(seen)).map(({ seen }) => seen)
+      assert.equal(owner.size, 4)
+      await Promise.all(hosts.map(({ end }) => end()))
+      assert.equal(owner.size, 0)
+
+      const { messages } = await log.read('a', 'oldest')
+      const history = messages.map(({ seq, data }) => `${seq} ${data}`)
+      assert.deepEqual(
+        messages.map(({ seq }) => seq),
+        Array.from({ length: total }, (_, place) => place + 1),
+      )
+      for (const who of hosts.keys()) {
+        const own = messages.map(({ data }) => JSON.parse(data) as number[]).filter(([whose]) => whose === who)
+        assert.deepEqual(
+          own.map(([, n]) => n),
+          Array.from({ length: total / 4 }, (_, place) => place),
+        )
+      }
+      const changes = messages.filter(({ data }, place) => data[1] !== messages[place - 1]?.data[1])
+      assert.ok(changes.length > 100, `the writers took turns ${changes.length} times`)
+      for (const other of histories) assert.equal(other, history.join('\n'))
+    })
+  }
+})
