@@ -12,10 +12,12 @@ export {
   type ContinuationContext,
   type Outcome,
 } from './core/continuation.js'
+export type { Drained, DrainOptions } from './core/drain.js'
 export {
   BoundaryError,
   DisconnectError,
   DispatchLimitError,
+  DrainError,
   IllegalStateError,
   type LimitScope,
   SuspensionLimitError,
@@ -25,8 +27,9 @@ export type { Job, JobOptions, ResultOf, ReturnWhenOptions } from './core/jobs.j
 export type { Phase } from './core/lifecycle.js'
 export type { ContinuationListener } from './core/listeners.js'
 export { getContinuation } from './koa/boundary.js'
-export { continuations } from './koa/continuations.js'
+export { type Boundary, continuations } from './koa/continuations.js'
 export type { ContinuationsOptions } from './koa/settings.js'
+export { type Drainable, gracefulShutdown, type Shutdown, type ShutdownOptions } from './koa/shutdown.js'
 export { suspendable } from './koa/suspendable.js'
 export { type DescribeLogOptions, describeLog } from './log/describe-log.js'
 export { LogError, type LogErrorOptions, type LogTrouble } from './log/errors.js'

@@ -2,12 +2,12 @@ import { readFileSync } from 'node:fs'
 import { bodyParser } from '@koa/bodyparser'
 import Router from '@koa/router'
 import Koa from 'koa'
-import { type Continuation, ContinuationManager, type ContinuationsOptions, continuations } from 'koa-continuation'
+import { type Boundary, ContinuationManager, type ContinuationsOptions, continuations } from 'koa-continuation'
 
 export interface Comet {
   readonly app: Koa
-  /** Answers all that wait; resolves when the last answer is with its socket. */
-  drain(): Promise<void>
+  /** Holds all that wait. */
+  readonly boundary: Boundary
 }
 
 /** Subscribers wait with a GET until somebody publishes: three ways to write the same thing, side by side. */
@@ -70,12 +70,13 @@ export function createApp(options?: ContinuationsOptions): Comet {
     ctx.body = page
   })
 
+  const boundary = continuations(options)
   app.use(notStored)
-  app.use(continuations(options))
+  app.use(boundary)
   app.use(router.routes())
   app.use(router.allowedMethods())
 
-  return { app, drain: () => drain([...resumable, ...completable]) }
+  return { app, boundary }
 }
 
 const page = readFileSync(new URL('page.html', import.meta.url))
@@ -102,17 +103,4 @@ function refuse(error: Error & { status?: number }, ctx: Koa.Context): never {
 async function notStored(ctx: Koa.Context, next: Koa.Next): Promise<void> {
   ctx.set('Cache-Control', 'no-store')
   await next()
-}
-
-/** The same answer as for a timeout, on a connection that closes after it. */
-async function drain(waiting: Continuation[]): Promise<void> {
-  const answered = waiting.map(
-    (continuation) => new Promise((onComplete) => continuation.addContinuationListener({ onComplete })),
-  )
-  for (const { context } of waiting) {
-    context.status = 204
-    context.set('Connection', 'close')
-  }
-  for (const continuation of waiting) continuation.complete()
-  await Promise.all(answered)
 }

@@ -1,7 +1,8 @@
 import type { AddressInfo } from 'node:net'
+import { gracefulShutdown } from 'koa-continuation'
 import { createApp } from './app.js'
 
-const { app, drain } = createApp()
+const { app, boundary } = createApp()
 const server = app.listen(Number(process.env['PORT'] ?? 3000), '127.0.0.1')
 
 server.on('listening', () => {
@@ -21,11 +22,4 @@ server.on('error', (error) => {
   process.exitCode = 1
 })
 
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(signal, async () => {
-    server.close()
-    await drain()
-    // what is left is browsers' spare connections
-    server.closeAllConnections()
-  })
-}
+gracefulShutdown(server, { drain: boundary })

@@ -1,9 +1,12 @@
 import Koa from 'koa'
 import {
+  type Continuation,
   type ContinuationContext,
   ContinuationManager,
   type ContinuationsOptions,
   continuations,
+  type Drained,
+  type DrainOptions,
 } from 'koa-continuation'
 
 export interface Hanging {
@@ -13,7 +16,7 @@ export interface Hanging {
   /** Answers all that wait under an event with `text`, by default the event's name. Returns how many. */
   fire(event: string, text?: string): number
   /** Answers all that wait; resolves when the last answer is with its socket. */
-  drain(): Promise<void>
+  drain(options?: DrainOptions): Promise<Drained>
 }
 
 /** Every request hangs until the event that its path names is fired. */
@@ -25,7 +28,8 @@ export function createApp(options?: ContinuationsOptions): Hanging {
     ctx.set('Cache-Control', 'no-store')
     await next()
   })
-  app.use(continuations(options))
+  const boundary = continuations(options)
+  app.use(boundary)
 
   app.use((ctx) => {
     const { continuation } = ctx
@@ -45,7 +49,7 @@ export function createApp(options?: ContinuationsOptions): Hanging {
     app,
     waiting,
     fire: (event, text = event) => waiting.resume(event, { text }),
-    drain: () => drain(waiting),
+    drain: (options) => boundary.drain({ ...options, end: sendAway }),
   }
 }
 
@@ -79,16 +83,7 @@ function answer(ctx: ContinuationContext, status: number, text: unknown): void {
   ctx.body = text
 }
 
-async function drain(waiting: ContinuationManager): Promise<void> {
-  const answered = Array.from(
-    waiting,
-    (continuation) => new Promise((onComplete) => continuation.addContinuationListener({ onComplete })),
-  )
-  for (const continuation of waiting) {
-    const { context } = continuation
-    answer(context, 503, 'The server is going away')
-    context.set('Connection', 'close')
-    continuation.complete()
-  }
-  await Promise.all(answered)
+function sendAway(continuation: Continuation): void {
+  answer(continuation.context, 503, 'The server is going away')
+  continuation.complete()
 }

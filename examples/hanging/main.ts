@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { fstatSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
+import { gracefulShutdown } from 'koa-continuation'
 import { createApp } from './app.js'
 import { settings, usage } from './settings.js'
 import { duration } from './table.js'
@@ -15,6 +16,7 @@ async function main(): Promise<void> {
 
   const hanging = createApp({ timeout })
   const server = hanging.app.listen(port, '127.0.0.1')
+  const shutdown = gracefulShutdown(server, { drain: hanging, signals: [] })
   await once(server, 'listening')
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   console.log(`Every request to ${url} hangs ${timeout === 0 ? 'for ever' : `for up to ${duration(timeout)}`}
@@ -30,10 +32,7 @@ Let one hang in another terminal, then type  respond  here; help lists the comma
   else await once(stop.signal, 'abort')
 
   process.stdin.destroy()
-  server.close()
-  await hanging.drain()
-  // what is left is browsers' spare connections
-  server.closeAllConnections()
+  await shutdown()
 }
 
 /** Where the input is /dev/null, nobody types and nobody has had enough: a signal ends it. */

@@ -1,7 +1,14 @@
 import { bodyParser } from '@koa/bodyparser'
 import Router from '@koa/router'
 import Koa from 'koa'
-import { ContinuationManager, type ContinuationsOptions, continuations } from 'koa-continuation'
+import {
+  type Continuation,
+  ContinuationManager,
+  type ContinuationsOptions,
+  continuations,
+  type Drained,
+  type DrainOptions,
+} from 'koa-continuation'
 import { inputs } from './input.js'
 import { Refusal, refusals } from './refusal.js'
 
@@ -21,7 +28,7 @@ export interface KeyValue {
   /** Gets that wait, by key. */
   readonly waiting: ContinuationManager
   /** Answers all that wait; resolves when the last answer is with its socket. */
-  drain(): Promise<void>
+  drain(options?: DrainOptions): Promise<Drained>
 }
 
 /** Values by key. A get of a key that is not set waits until somebody sets it. */
@@ -76,22 +83,16 @@ export function createApp(options: KeyValueOptions = {}): KeyValue {
     ctx.body = { keys: values.size, waiting: waiting.size }
   })
 
+  const boundary = continuations(others)
   app.use(refusals)
-  app.use(continuations(others))
+  app.use(boundary)
   app.use(bodyParser({ enableTypes: ['json'], jsonLimit: `${bodyLimit}b`, onError: notReadable }))
   app.use(router.routes())
   app.use(router.allowedMethods())
 
-  return { app, waiting, drain: () => drain(waiting) }
+  return { app, waiting, drain: (options) => boundary.drain({ ...options, end: sendAway }) }
 }
 
-async function drain(waiting: ContinuationManager): Promise<void> {
-  const answered = Array.from(
-    waiting,
-    (continuation) => new Promise((onComplete) => continuation.addContinuationListener({ onComplete })),
-  )
-  for (const continuation of waiting) {
-    continuation.fail(new Refusal(503, 'ERR_GOING_AWAY', 'The server is going away', { Connection: 'close' }))
-  }
-  await Promise.all(answered)
+function sendAway(continuation: Continuation): void {
+  continuation.fail(new Refusal(503, 'ERR_GOING_AWAY', 'The server is going away'))
 }

@@ -1,8 +1,9 @@
 import type { AddressInfo } from 'node:net'
+import { gracefulShutdown } from 'koa-continuation'
 import { createApp } from './app.js'
 
-const { app, drain } = createApp()
-const server = app.listen(Number(process.env['PORT'] ?? 3000), '127.0.0.1')
+const store = createApp()
+const server = store.app.listen(Number(process.env['PORT'] ?? 3000), '127.0.0.1')
 
 server.on('listening', () => {
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
@@ -20,11 +21,4 @@ server.on('error', (error) => {
   process.exitCode = 1
 })
 
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(signal, async () => {
-    server.close()
-    await drain()
-    // what is left is connections on which nobody waits
-    server.closeAllConnections()
-  })
-}
+gracefulShutdown(server, { drain: store })

@@ -20,8 +20,6 @@ export interface WidgetsOptions {
 export interface WidgetsApp {
   readonly app: Koa
   readonly board: Board
-  /** Answers all that wait; resolves when the last answer is with its socket. */
-  drain(): Promise<void>
 }
 
 /** A dashboard: pages take the present state, then follow the changes to it. */
@@ -59,7 +57,7 @@ export function createApp({ initial = {}, channel }: WidgetsOptions = {}): Widge
   app.use(router.routes())
   app.use(router.allowedMethods())
 
-  return { app, board, drain: () => drain(board) }
+  return { app, board }
 }
 
 const page = readFileSync(new URL('page.html', import.meta.url))
@@ -74,14 +72,4 @@ const script = buildSync({
 
 function notReadable({ status = 400, message }: Error & { status?: number }): never {
   throw new Refusal(status, status === 413 ? 'ERR_TOO_LARGE' : 'ERR_INVALID_BODY', `Cannot read the body: ${message}`)
-}
-
-/** Polls are answered as if their time were up, on connections that close after it; streams end. */
-async function drain({ channel }: Board): Promise<void> {
-  const answered = Array.from(channel.waiters, (continuation) => {
-    continuation.context.set('Connection', 'close')
-    return new Promise((onComplete) => continuation.addContinuationListener({ onComplete }))
-  })
-  await channel.close()
-  await Promise.all(answered)
 }

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
+import { gracefulShutdown } from 'koa-continuation'
 import { createApp } from './app.js'
 import { simulate } from './simulate.js'
 
@@ -7,7 +8,7 @@ import { simulate } from './simulate.js'
 const file = process.env['STATE']
 const initial = file !== undefined && existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {}
 
-const { app, board, drain } = createApp({ initial })
+const { app, board } = createApp({ initial })
 const server = app.listen(Number(process.env['PORT'] ?? 3000), '127.0.0.1')
 let stop = (): void => {}
 
@@ -29,13 +30,11 @@ server.on('error', (error) => {
   process.exitCode = 1
 })
 
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(signal, async () => {
+gracefulShutdown(server, {
+  drain: board.channel,
+  close: async () => {
     stop()
-    server.close()
-    await drain()
-    // what is left is browsers' spare connections
-    server.closeAllConnections()
     if (file !== undefined) writeFileSync(file, JSON.stringify((await board.state()).widgets))
-  })
-}
+    await board.channel.close()
+  },
+})

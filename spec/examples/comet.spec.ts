@@ -170,7 +170,9 @@ describe('the comet example', () => {
   it('drain: answers all that wait, on connections that close, and resolves when they are answered', async () => {
     const polls = styles.map((path) => served.get(path))
     await waiting(3)
-    await comet.drain()
+    const draining = comet.boundary.drain()
+    clock.advance(10)
+    await draining
     for (const { status, headers } of await Promise.all(polls)) {
       assert.deepEqual([status, headers.connection], [204, 'close'])
     }

@@ -80,7 +80,9 @@ describe('the hanging example', () => {
     it('drain: answers all, on connections that close, and resolves when they are answered', async () => {
       const asking = ['/', '/a', '/a/b'].map((path) => served.get(path))
       await waiting(3)
-      await hanging.drain()
+      const draining = hanging.drain()
+      clock.advance(10)
+      await draining
       for (const { status, headers, body } of await Promise.all(asking)) {
         assert.deepEqual([status, headers.connection, body], [503, 'close', 'The server is going away'])
       }
@@ -217,7 +219,9 @@ describe('the hanging example', () => {
           '',
         ],
       )
-      await hanging.drain()
+      const draining = hanging.drain()
+      clock.advance(10)
+      await draining
       await posting
       assert.equal(await terminal.answers('show'), 'Nobody waits\n')
       terminal.input.end()
@@ -229,7 +233,9 @@ describe('the hanging example', () => {
       const [first] = hanging.waiting
       first?.setTimeout(0)
       assert.match(table(hanging.waiting, clock.now()), / (?:long){9}lon… {2}GET {5}\S+ \(0 ms ago\) {2}for ever\n$/)
-      await hanging.drain()
+      const draining = hanging.drain()
+      clock.advance(10)
+      await draining
       await asking
     })
 
@@ -255,7 +261,9 @@ describe('the hanging example', () => {
       await terminal.ended
       assert.equal(hanging.waiting.size, 1)
       assert.equal(terminal.shown, '')
-      await hanging.drain()
+      const draining = hanging.drain()
+      clock.advance(10)
+      await draining
       await asking
     })
 

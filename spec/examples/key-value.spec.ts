@@ -242,7 +242,9 @@ describe('the key-value example', () => {
   it('drain: all that wait are answered 503, on connections that close', async () => {
     const asking = [get('a', 10), get('b', 10), served.post('/get', { key: 'a' })]
     await waiting(3)
-    await store.drain()
+    const draining = store.drain()
+    clock.advance(10)
+    await draining
     for (const answer of await Promise.all(asking)) {
       assert.deepEqual(refused(answer), [503, 'ERR_GOING_AWAY'])
       assert.equal(answer.headers.connection, 'close')

@@ -211,7 +211,7 @@ describe('the widgets example', () => {
     const poll = served.get(`/changes?cursor=${cursor}`)
     const stream = await follow(`${served.url}/changes`, { accept: 'text/event-stream' })
     await until(() => dashboard.board.channel.waiters.size === 2)
-    await dashboard.drain()
+    await dashboard.board.channel.drain()
     const { status, headers } = await poll
     assert.deepEqual([status, headers.connection, headers.etag], [204, 'close', `"${cursor}"`])
     await until(() => stream.ended)

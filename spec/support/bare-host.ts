@@ -48,6 +48,11 @@ export class BareHost implements Host {
     if (lane === undefined) throw new UnknownLaneError(name, Object.keys(this.lanes))
     return lane
   }
+  /** Whether the connection is to close with the answer. */
+  isClosing = false
+  closing(): void {
+    this.isClosing = true
+  }
   report(error: unknown): void {
     this.reported.push(error)
   }
@@ -60,6 +65,14 @@ export class BareHost implements Host {
     this.continuation.addContinuationListener(recorder(this.heard))
     this.continuation.addContinuationListener({ onTimeout: () => this.onTimeout?.() })
     return this
+  }
+
+  /** The same on a clock that others have too. */
+  static on(clock: ManualClock): BareHost {
+    const host = new BareHost()
+    Object.assign(host, { clock })
+    Object.assign(host.policy, { clock })
+    return host
   }
 
   /** Gives everyone in the wake queue a turn. */

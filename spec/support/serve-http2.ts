@@ -4,6 +4,7 @@ import {
   type ClientHttp2Stream,
   connect,
   createSecureServer,
+  type Http2SecureServer,
   type IncomingHttpHeaders,
   type IncomingHttpStatusHeader,
   type OutgoingHttpHeaders,
@@ -26,6 +27,7 @@ export interface Http2Asking extends Promise<Http2Answer> {
 }
 
 export interface Http2Served {
+  readonly server: Http2SecureServer
   readonly port: number
   readonly cert: string
   /** The errors that the app reported. */
@@ -48,6 +50,7 @@ export async function serveHttp2(app: Koa): Promise<Http2Served> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
   return {
+    server,
     port,
     cert,
     errors,

@@ -1,5 +1,5 @@
 import type Koa from 'koa'
-import { invalid } from '../koa/checks.js'
+import { checkDrainOptions, type Drained, type DrainOptions, drain, invalid } from '../koa/checks.js'
 import type { Log } from '../log/log.js'
 import { ContinuationManager } from '../manager/manager.js'
 import { parseCursor } from './cursor.js'
@@ -127,6 +127,32 @@ export class Channel {
       if (!continuation.isSuspended() || !continuation.fail(error)) continuation.context.res.destroy()
     }
     return dropped
+  }
+
+  /**
+   * Sends everybody home, and lets nobody wait any more: who asks is answered what is new, and where there is nothing new,
+   * 503. Polls are answered 204, streams end and are told when to come back; each at a random moment of a time that
+   * depends on how many they are. Publishing goes on.
+   *
+   * @returns resolves when all have their answers, at the latest when the timeout is over
+   * @throws {TypeError | RangeError} `ERR_INVALID_OPTION` for options not known, of the wrong type or out of range
+   * @example
+   * ```ts
+   * process.once('SIGTERM', async () => {
+   *   await news.drain({ timeout: 5_000 })
+   *   server.close()
+   * })
+   * ```
+   */
+  async drain(options: DrainOptions = {}): Promise<Drained> {
+    checkDrainOptions('drain()', options)
+    this.waiters.refuse()
+    return drain(this.#here, options)
+  }
+
+  /** @internal Those that are here. */
+  get here(): Iterable<Continuation> {
+    return this.#here
   }
 
   /** Sends everybody home, polls with 204, and lets go of the log's bell. The messages stay where they are. */

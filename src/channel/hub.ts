@@ -1,5 +1,5 @@
 import type Koa from 'koa'
-import { checkCount } from '../koa/checks.js'
+import { checkCount, checkDrainOptions, type Drained, type DrainOptions, drain } from '../koa/checks.js'
 import { MemoryLog } from '../log/memory.js'
 import { Channel } from './channel.js'
 import { parseCursor } from './cursor.js'
@@ -37,6 +37,7 @@ export class Hub implements Iterable<Channel> {
   readonly #perRequest: number
   readonly #channels = new Map<string, Channel>()
   readonly #feed = new Feed(true)
+  #draining = false
 
   /** @throws {TypeError | RangeError} `ERR_INVALID_OPTION` for options not known, of the wrong type or out of range */
   constructor(options: HubOptions = {}) {
@@ -58,6 +59,7 @@ export class Hub implements Iterable<Channel> {
     if (channel === undefined) {
       channel = new Channel(name, this.#options)
       channel.tell(this.#feed)
+      if (this.#draining) channel.waiters.refuse()
       this.#channels.set(name, channel)
     }
     return channel
@@ -110,6 +112,18 @@ export class Hub implements Iterable<Channel> {
         ctx.body = receipts
       })
     }
+  }
+
+  /** Sends home whoever follows any of the channels, those made later included; see `Channel#drain`. */
+  async drain(options: DrainOptions = {}): Promise<Drained> {
+    checkDrainOptions('drain()', options)
+    this.#draining = true
+    const here = new Set<Koa.Context['continuation']>()
+    for (const channel of this) {
+      channel.waiters.refuse()
+      for (const continuation of channel.here) here.add(continuation)
+    }
+    return drain(here, options)
   }
 
   /** Sends everybody home and forgets the channel. Its messages stay in the log. */

@@ -1,4 +1,5 @@
 import { CHANNELS, EVENT_STREAM } from '../client/wire.js'
+import { DrainError } from '../koa/checks.js'
 import type { Batch } from './batch.js'
 import type { Asked } from './request.js'
 import type { Subscription } from './subscription.js'
@@ -14,6 +15,8 @@ interface Format {
   start(place: string): string
   of(batch: Batch): Buffer
   readonly heartbeat: string
+  /** Tells the reader to come back after so many milliseconds, where there is a way to say it. */
+  retry(ms: number): string
 }
 
 const formats: Record<'events' | 'lines', Format> = {
@@ -24,6 +27,7 @@ const formats: Record<'events' | 'lines', Format> = {
     start: (place) => `id: ${place}\n\n`,
     of: ({ events }) => events,
     heartbeat: ':\n\n',
+    retry: (ms) => `retry: ${ms}\n\n`,
   },
   lines: {
     type: 'application/x-ndjson; charset=utf-8',
@@ -31,6 +35,7 @@ const formats: Record<'events' | 'lines', Format> = {
     start: (place) => `{"cursor":${JSON.stringify(place)}}\n`,
     of: ({ lines }) => lines,
     heartbeat: '\n',
+    retry: () => '',
   },
 }
 
@@ -65,12 +70,17 @@ export async function stream(subscription: Subscription, { way }: Asked & { way:
     const resume = (): void => {
       continuation.resume()
     }
-    const waiting = continuation.wait(stall)
-    res.once('drain', resume)
-    const outcome = await waiting
-    res.off('drain', resume)
-    if (outcome === 'expired') res.destroy()
-    return outcome === 'resumed'
+    const end = settings.now() + stall
+    for (;;) {
+      const waiting = continuation.wait(Math.max(1, end - settings.now()))
+      res.once('drain', resume)
+      const outcome = await waiting
+      res.off('drain', resume)
+      // a drain lets the time run out early: who takes what is written may still have all of it
+      if (outcome === 'expired' && settings.now() < end) continue
+      if (outcome === 'expired') res.destroy()
+      return outcome === 'resumed'
+    }
   }
 
   try {
@@ -94,8 +104,9 @@ export async function stream(subscription: Subscription, { way }: Asked & { way:
       if (news) going = await write(format.of(batch))
     }
   } catch (error) {
+    if (error instanceof DrainError) res.write(format.retry(Math.ceil((0.5 + 2 * settings.random()) * 1_000)))
     // there is no other way to tell a client in the middle of a stream; it comes back, and is refused by its status
-    if (!isRefusal(error)) ctx.app.emit('error', error, ctx)
+    else if (!isRefusal(error)) ctx.app.emit('error', error, ctx)
   } finally {
     res.end()
   }

@@ -74,9 +74,9 @@ export class Subscription {
   async wait(ms: number): Promise<Outcome> {
     if (this.#growth() !== this.#grown) return 'resumed'
     const { continuation } = this.ctx
-    const waiting = continuation.wait(ms)
+    // stashed first: an older request of the client makes room, and where nobody is to wait any more it does not begin
     for (const channel of this.#channels) channel.waiters.stash(continuation)
-    return waiting
+    return continuation.wait(ms)
   }
 
   #growth(): number {

@@ -54,6 +54,28 @@ export class SuspensionLimitError extends Error {
   }
 }
 
+/**
+ * A request would be held, or was, while the server is on its way down. Koa answers it as 503 with `Retry-After`.
+ *
+ * The seconds of `Retry-After` are drawn between 1 and 10, as those of a `SuspensionLimitError`.
+ */
+export class DrainError extends Error {
+  override readonly name = 'DrainError'
+  readonly code: string = 'ERR_DRAINING'
+  readonly status: number = 503
+  readonly statusCode: number = 503
+  readonly expose: boolean = true
+  readonly headers: Record<string, string>
+  /** Seconds after which the client may try again. */
+  readonly retryAfter: number
+
+  constructor(random: () => number = Math.random) {
+    super('Cannot hold this request: the server is going away')
+    this.retryAfter = 1 + Math.floor(random() * 10)
+    this.headers = { 'Retry-After': String(this.retryAfter) }
+  }
+}
+
 /** A request was dispatched more often than `maxDispatches`, most likely by a handler that suspends on every path. */
 export class DispatchLimitError extends Error {
   override readonly name = 'DispatchLimitError'

@@ -1,4 +1,4 @@
-import { type LimitScope, SuspensionLimitError } from './errors.js'
+import { DrainError, type LimitScope, SuspensionLimitError } from './errors.js'
 
 /**
  * How many requests are held, in all and by group, against limits.
@@ -10,6 +10,7 @@ export class HoldCount {
   readonly #groups: { scope: LimitScope; limit: number; counts: Map<unknown, number> }[]
   readonly #random: () => number
   #size = 0
+  #closed = false
 
   /** @param limits the scopes that are counted, each with its number; `Infinity` counts nothing */
   constructor(limits: { total: number; perKey?: number; perClient?: number }, random: () => number) {
@@ -31,8 +32,10 @@ export class HoldCount {
   /**
    * @param groups the group within each scope; a scope left out is not counted for this one
    * @throws {SuspensionLimitError} the first limit that is met
+   * @throws {DrainError} once it is closed
    */
   enter(groups: Groups): void {
+    if (this.#closed) throw new DrainError(this.#random)
     if (this.#size >= this.#total) throw new SuspensionLimitError('total', this.#total, this.#random)
     for (const { scope, limit, counts } of this.#groups) {
       if (scope in groups && (counts.get(groups[scope]) ?? 0) >= limit) {
@@ -43,6 +46,15 @@ export class HoldCount {
     for (const { scope, counts } of this.#groups) {
       if (scope in groups) counts.set(groups[scope], (counts.get(groups[scope]) ?? 0) + 1)
     }
+  }
+
+  get isClosed(): boolean {
+    return this.#closed
+  }
+
+  /** Nobody enters any more. */
+  close(): void {
+    this.#closed = true
   }
 
   /** All leave. */

@@ -41,6 +41,8 @@ export interface Host {
   dismissed(): void
   /** The lane of this name that stands above the request; throws where there is none. */
   lane(name: string): JobLane
+  /** The server is going away: the connection is to close with the answer. */
+  closing(): void
   /** Tells the app of an error that belongs to no request's flow. */
   report(error: unknown): void
 }

@@ -169,6 +169,15 @@ export class Life {
     if (this.#apply('extend') && this.phase === 'suspended') this.#deadline?.start(ms)
   }
 
+  /** The server is going away: the time is up within so many milliseconds, unless it is up before. */
+  retire(within: number): void {
+    this.host.closing()
+    if (!isUndecided(this.phase)) return
+    const ms = Math.max(1, within)
+    if (this.phase !== 'suspended') this.#span = this.#span > 0 ? Math.min(this.#span, ms) : ms
+    else if ((this.until ?? 0) > this.host.policy.clock.now() + ms) this.#deadline?.start(ms)
+  }
+
   /**
    * The handler has returned to a boundary.
    *

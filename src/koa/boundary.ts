@@ -60,7 +60,10 @@ export async function runBoundary(
       snapshot.restore(ctx)
     }
   } finally {
-    if (outermost) host.open = false
+    if (outermost) {
+      host.open = false
+      if (host.made !== undefined) host.policy.here.delete(host.made.continuation)
+    }
   }
 }
 

@@ -1,3 +1,6 @@
-// How options are checked, and what time it is, for the rooms that build on this one.
+// What core gives, for the rooms that build on this one: how options are checked, what time it is, and how those who are
+// held are sent home.
 export { type Clock, systemClock } from '../core/clock.js'
+export { checkDrainOptions, type Drained, type DrainOptions, drain } from '../core/drain.js'
+export { DrainError } from '../core/errors.js'
 export { checkCount, checkFunction, checkNumber, checkOptions, checkRange, invalid } from '../core/options.js'

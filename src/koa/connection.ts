@@ -36,6 +36,14 @@ export function watchConnection({ req, res }: Koa.Context, closed: Closed): void
   res.once('close', () => queued.get(socket)?.delete(left))
 }
 
+/** Lets the connection end with this response: Node says `Connection: close`, or that no more streams are taken. */
+export function closeAfter({ req, res }: Koa.Context): void {
+  if (req.httpVersionMajor >= 2) (req as { stream?: { session?: { close(): void } } }).stream?.session?.close()
+  // the head of a stream has gone out, and what it said of the connection with it
+  else if (res.headersSent) res.once('finish', () => req.socket.end())
+  else res.shouldKeepAlive = false
+}
+
 /** All of the response was handed over. HTTP/2 calls finished what the client has reset as well. */
 export function isFinished(res: Koa.Context['res']): boolean {
   const { stream } = res as { stream?: { rstCode: number } }

@@ -1,7 +1,9 @@
 import type Koa from 'koa'
+import { checkDrainOptions, type Drained, type DrainOptions, drain } from '../core/drain.js'
 import { BoundaryError } from '../core/errors.js'
 import { runBoundary } from './boundary.js'
 import { composeFor } from './compose.js'
+import { closeAfter } from './connection.js'
 import { type ContinuationsOptions, settingsOf } from './settings.js'
 
 /**
@@ -20,12 +22,13 @@ import { type ContinuationsOptions, settingsOf } from './settings.js'
  * app.use(router.routes())
  * ```
  */
-export function continuations(options?: ContinuationsOptions): Koa.Middleware {
+export function continuations(options?: ContinuationsOptions): Boundary {
   const settings = settingsOf(options)
   const rests = new WeakMap<Koa, Rest>()
 
-  return function continuations(ctx, next) {
+  const continuations: Koa.Middleware = (ctx, next) => {
     const { app } = ctx
+    if (settings.holds.isClosed) closeAfter(ctx)
     const place = app.middleware.indexOf(continuations)
     if (place < 0) throw new BoundaryError(misplaced)
     return runBoundary(ctx, settings, next, () => {
@@ -37,6 +40,45 @@ export function continuations(options?: ContinuationsOptions): Koa.Middleware {
       return rest.run(ctx)
     })
   }
+  return Object.defineProperties(continuations as Boundary, {
+    size: { get: () => settings.holds.size },
+    drain: {
+      value: async (options: DrainOptions = {}): Promise<Drained> => {
+        checkDrainOptions('drain()', options)
+        settings.holds.close()
+        return drain(settings.here, options)
+      },
+    },
+  })
+}
+
+/** The middleware that `continuations()` gives, and what it holds. */
+export interface Boundary extends Koa.Middleware {
+  /** How many requests it holds. */
+  readonly size: number
+  /**
+   * Sends home all that it holds, and holds nobody any more: who would be held from now on is answered 503. Connections
+   * close with their next answer.
+   *
+   * Those that are held expire, at random moments of a time that depends on how many they are, so the handlers answer
+   * as they do for a timeout. Once is enough; a second call has its own time.
+   *
+   * @returns resolves when all have their answers, at the latest when the timeout is over
+   * @throws {TypeError | RangeError} `ERR_INVALID_OPTION` for options not known, of the wrong type or out of range
+   * @example
+   * ```ts
+   * const boundary = continuations()
+   * app.use(boundary)
+   * app.use(router.routes())
+   * const server = app.listen(3000)
+   *
+   * process.once('SIGTERM', async () => {
+   *   await boundary.drain({ timeout: 5_000 })
+   *   server.close()
+   * })
+   * ```
+   */
+  drain(options?: DrainOptions): Promise<Drained>
 }
 
 interface Rest {

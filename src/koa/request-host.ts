@@ -5,7 +5,7 @@ import { IllegalStateError } from '../core/errors.js'
 import type { Host } from '../core/host.js'
 import type { JobLane } from '../core/jobs.js'
 import { Life } from '../core/life.js'
-import { isClosed, isFinished, watchConnection } from './connection.js'
+import { closeAfter, isClosed, isFinished, watchConnection } from './connection.js'
 import { laneAbove } from './lanes.js'
 import type { Settings } from './settings.js'
 
@@ -51,6 +51,7 @@ export class RequestHost implements Host {
     }
     this.#countedClient = this.policy.countedClient(this.context)
     this.policy.holds.enter(this.#groups())
+    this.policy.here.add(this.continuation)
   }
 
   release(): void {
@@ -98,6 +99,10 @@ export class RequestHost implements Host {
 
   lane(name: string): JobLane {
     return laneAbove(this.context, name)
+  }
+
+  closing(): void {
+    closeAfter(this.context)
   }
 
   report(error: unknown): void {

@@ -1,5 +1,6 @@
 import type Koa from 'koa'
 import { type Clock, systemClock } from '../core/clock.js'
+import type { Continuation } from '../core/continuation.js'
 import { HoldCount } from '../core/hold-count.js'
 import type { Policy } from '../core/host.js'
 import type { Life } from '../core/life.js'
@@ -41,6 +42,8 @@ export interface ContinuationsOptions {
 export interface Settings extends Policy {
   readonly maxDispatches: number
   readonly holds: HoldCount
+  /** Those that were held and are not answered yet. */
+  readonly here: Set<Continuation>
   clientId(ctx: Koa.Context): string | undefined
   /** Under whom a hold is counted against `perClient`. */
   countedClient(ctx: Koa.Context): string | undefined
@@ -85,6 +88,7 @@ export function settingsOf(options: ContinuationsOptions = {}): Settings {
     clock,
     random,
     holds: new HoldCount({ total, perClient }, random),
+    here: new Set(),
     queue: new WakeQueue<Life>({ budget, clock, wake: (life) => life.wake() }),
     clientId: clientId ?? ((ctx) => ctx.ip || undefined),
     countedClient: clientId ?? ((ctx) => (!ctx.app.proxy && isLocal(ctx.ip) ? undefined : ctx.ip)),

@@ -6,6 +6,7 @@ import {
   isContinuation,
   lifeOf,
 } from '../core/continuation.js'
+import { checkDrainOptions, type Drained, type DrainOptions, drain } from '../core/drain.js'
 import { type Groups, HoldCount } from '../core/hold-count.js'
 import type { Holder, Life } from '../core/life.js'
 import { checkCount, checkFunction, checkOptions, invalid } from '../core/options.js'
@@ -222,6 +223,33 @@ export class ContinuationManager implements Iterable<Continuation> {
   fail(key: unknown, error: unknown): number {
     if (error === undefined || error === null) throw invalid('What requests fail with', 'an error', error)
     return this.#decide(this.#lines.get(key), Number.POSITIVE_INFINITY, (life, by) => life.fail(error, by))
+  }
+
+  /** From now on nobody is kept: `stash()` throws a `DrainError`. What `drain` begins with. */
+  refuse(): void {
+    this.#count.close()
+  }
+
+  /**
+   * Sends home all that wait, and keeps nobody any more: `stash()` throws a `DrainError`, which is answered 503.
+   *
+   * They expire, at random moments of a time that depends on how many they are, and their connections close with the
+   * answers. Once is enough; a second call has its own time.
+   *
+   * @returns resolves when all have their answers, at the latest when the timeout is over
+   * @throws {TypeError | RangeError} `ERR_INVALID_OPTION` for options not known, of the wrong type or out of range
+   * @example
+   * ```ts
+   * process.once('SIGTERM', async () => {
+   *   await clients.drain({ timeout: 5_000 })
+   *   server.close()
+   * })
+   * ```
+   */
+  async drain(options: DrainOptions = {}): Promise<Drained> {
+    checkDrainOptions('drain()', options)
+    this.refuse()
+    return drain(this, options)
   }
 
   /** The waiting continuation with this id, if there is one. */

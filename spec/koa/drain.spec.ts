@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict'
+import { Agent } from 'node:http'
+import Koa from 'koa'
+import { type Boundary, ContinuationManager, continuations, type Drained, type DrainOptions } from '../../src/index.js'
+import { until } from '../support/gate.js'
+import { ManualClock } from '../support/manual-clock.js'
+import { type Served, serve } from '../support/serve.js'
+import { askHttp2, serveHttp2 } from '../support/serve-http2.js'
+
+const now: DrainOptions = { rate: Number.POSITIVE_INFINITY }
+
+describe('drain over HTTP', () => {
+  let clock: ManualClock
+  let boundary: Boundary
+  let clients: ContinuationManager
+  let app: Koa
+  let served: Served
+
+  beforeEach(() => {
+    clock = new ManualClock()
+    boundary = continuations({ clock })
+    clients = new ContinuationManager()
+    app = new Koa()
+    app.use(boundary)
+    app.use(async (ctx) => {
+      const { continuation } = ctx
+      if (ctx.path === '/plain') ctx.body = 'plain'
+      else if (ctx.path === '/wait') ctx.body = await continuation.wait()
+      else if (continuation.isInitial()) {
+        continuation.suspend()
+        if (ctx.path === '/stashed') clients.stash(continuation)
+      } else ctx.body = continuation.isExpired() ? 'nothing yet' : continuation.getAttribute('message')
+    })
+  })
+  afterEach(async () => {
+    await served?.close()
+  })
+
+  const held = (count: number) => until(() => boundary.size === count)
+
+  it('of continuations(): what is held expires, its connection closes, and nobody is held any more', async () => {
+    served = await serve(app)
+    const agent = new Agent({ keepAlive: true })
+    const suspended = served.ask('GET', '/', { agent })
+    const waiting = served.ask('GET', '/wait', { agent })
+    await held(2)
+    assert.equal(boundary.size, 2)
+
+    const draining = boundary.drain(now)
+    const refused = await served.ask('GET', '/', { agent })
+    assert.equal(refused.status, 503)
+    assert.match(refused.headers['retry-after'] ?? '', /^([1-9]|10)$/)
+    assert.equal(refused.headers.connection, 'close')
+    const plain = await served.ask('GET', '/plain', { agent })
+    assert.deepEqual([plain.status, plain.headers.connection], [200, 'close'])
+
+    clock.advance(1)
+    for (const [asking, body] of [
+      [suspended, 'nothing yet'],
+      [waiting, 'expired'],
+    ] as const) {
+      const answer = await asking
+      assert.deepEqual([answer.status, answer.body, answer.headers.connection], [200, body, 'close'])
+    }
+    assert.deepEqual(await draining, { held: 2, failed: 0 })
+    assert.deepEqual([boundary.size, clock.timers], [0, 0])
+    assert.deepEqual(
+      served.errors.map((error) => (error as { code?: string }).code),
+      ['ERR_DRAINING'],
+    )
+    agent.destroy()
+  })
+
+  it('one whose handler suspends on every path is answered 503', async () => {
+    app = new Koa()
+    app.silent = true
+    app.use(boundary)
+    app.use((ctx) => ctx.continuation.suspend())
+    served = await serve(app)
+    const asking = served.get('/')
+    await held(1)
+    const draining = boundary.drain(now)
+    clock.advance(1)
+    assert.equal((await asking).status, 503)
+    assert.deepEqual(await draining, { held: 1, failed: 0 })
+  })
+
+  it('of a manager: those it keeps, and no others', async () => {
+    served = await serve(app)
+    const stashed = served.get('/stashed')
+    const other = served.get('/')
+    await held(2)
+    await until(() => clients.size === 1)
+    const draining = clients.drain(now)
+    clock.advance(1)
+    assert.equal((await stashed).body, 'nothing yet')
+    assert.deepEqual(await draining, { held: 1, failed: 0 })
+    assert.equal((await served.get('/stashed')).status, 503)
+    assert.equal(boundary.size, 1)
+    clock.advance(30_000)
+    assert.equal((await other).body, 'nothing yet')
+  })
+
+  it('a second time: those that are left, in the time it is given', async () => {
+    served = await serve(app)
+    const asking = served.get('/')
+    await held(1)
+    const first = boundary.drain({ timeout: 60_000, rate: 1 })
+    const second = boundary.drain(now)
+    clock.advance(1)
+    assert.equal((await asking).status, 200)
+    assert.deepEqual(await Promise.all([first, second]), [
+      { held: 1, failed: 0 },
+      { held: 1, failed: 0 },
+    ] satisfies Drained[])
+  })
+
+  it('wrong options: an error with a code, and nothing is refused', async () => {
+    served = await serve(app)
+    for (const drain of [boundary.drain, clients.drain.bind(clients)]) {
+      for (const options of [{ timeout: '1s' }, { rate: 'slow' }, { end: 5 }, { within: 5 }, null]) {
+        await assert.rejects(drain(options as DrainOptions), { name: 'TypeError', code: 'ERR_INVALID_OPTION' })
+      }
+      for (const options of [{ timeout: 0 }, { timeout: 2 ** 31 }, { rate: 0 }]) {
+        await assert.rejects(drain(options), { name: 'RangeError', code: 'ERR_INVALID_OPTION' })
+      }
+    }
+    const asking = served.get('/stashed')
+    await until(() => clients.size === 1)
+    clients.resume(undefined, { message: 'still there' })
+    assert.equal((await asking).body, 'still there')
+  })
+
+  it('HTTP/2: the answers come, and the session ends with them', async () => {
+    const over2 = await serveHttp2(app)
+    try {
+      const session = await over2.connect()
+      const asking = askHttp2(session, { ':path': '/' })
+      await held(1)
+      const draining = boundary.drain(now)
+      clock.advance(1)
+      assert.deepEqual([(await asking).status, (await asking).body], [200, 'nothing yet'])
+      assert.deepEqual(await draining, { held: 1, failed: 0 })
+      await until(() => session.closed)
+      assert.deepEqual(over2.errors, [])
+    } finally {
+      await over2.close()
+    }
+  })
+})
