@@ -11,6 +11,7 @@ import { MemoryLog } from '../../src/log/memory.js'
 import { until } from '../support/gate.js'
 import { type Served, serve } from '../support/serve.js'
 import { showProcesses } from './processes.js'
+import { showShutdown } from './shutdown.js'
 import { run, type Snippet, snippets } from './snippets.js'
 
 /** What a snippet finds when it begins, and what is looked at when it has run. */
@@ -432,6 +433,7 @@ describe('what the pages and docstrings show', () => {
   }
 
   showProcesses(shows, runs)
+  showShutdown(shows)
 
   it('is all looked at', () => {
     assert.deepEqual(
