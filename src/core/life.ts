@@ -2,18 +2,13 @@ import { Attributes, type AttributesCopy } from './attributes.js'
 import { Continuation, type Outcome } from './continuation.js'
 import { Deadline } from './deadline.js'
 import { DisconnectError, IllegalStateError } from './errors.js'
+import { type Holder, type Holders, letGo, withHolder } from './holders.js'
 import type { Host } from './host.js'
 import { isLatched, isOver, isSuspended, isUndecided, lifecycle, type Phase, type Signal } from './lifecycle.js'
 import { type ContinuationEvent, type ContinuationListener, type Listeners, tell } from './listeners.js'
 
 /** What the boundary is to do when it goes on: send what the context holds, throw the failure, or dispatch again. */
 export type Verdict = 'send' | 'throw' | 'dispatch'
-
-/** Whoever keeps a continuation while its suspension is undecided. */
-export interface Holder {
-  /** The suspension was decided or the request is over: let go of it. */
-  letGo(): void
-}
 
 /**
  * The inner side of a continuation: takes the steps of the table and sees to what follows from them.
@@ -47,7 +42,7 @@ export class Life {
   /** As a `resume()` gave them, shared with others; or its own, once somebody asked for them. */
   #attributes: AttributesCopy | Attributes | undefined
   #listeners: Listeners | undefined
-  #holders: Holder | Holder[] | undefined
+  #holders: Holders
   #abort: AbortController | undefined
   /** Lets the boundary go on. */
   #proceed: ((verdict: Verdict) => void) | undefined
@@ -96,9 +91,7 @@ export class Life {
 
   /** Tells `holder` when there is nothing more to wait for. */
   hold(holder: Holder): void {
-    if (this.#holders === undefined) this.#holders = holder
-    else if (Array.isArray(this.#holders)) this.#holders.push(holder)
-    else this.#holders = [this.#holders, holder]
+    this.#holders = withHolder(this.#holders, holder)
   }
 
   listen(listener: ContinuationListener): () => void {
@@ -132,10 +125,8 @@ export class Life {
   resume(attributes: AttributesCopy | undefined, by?: Holder): boolean {
     const from = this.phase
     if (!this.#decide('resume', by)) return false
-    if (attributes !== undefined) {
-      if (this.#attributes === undefined) this.#attributes = attributes
-      else this.attributes.assign(attributes)
-    }
+    if (this.#attributes === undefined) this.#attributes = attributes
+    else if (attributes !== undefined) this.attributes.assign(attributes)
     if (from === 'suspended' || from === 'suspending') this.cause = 'resumed'
     if (from === 'suspended') this.#arrive()
     return true
@@ -297,9 +288,7 @@ export class Life {
     const holders = this.#holders
     if (holders === undefined) return
     this.#holders = undefined
-    if (Array.isArray(holders)) {
-      for (const holder of holders) if (holder !== by) holder.letGo()
-    } else if (holders !== by) holders.letGo()
+    letGo(holders, by)
   }
 
   /** The handler has returned suspended, or awaits: from now on the time counts. */

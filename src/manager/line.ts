@@ -1,5 +1,6 @@
 import type { Groups } from '../core/hold-count.js'
-import type { Holder, Life } from '../core/life.js'
+import type { Holder } from '../core/holders.js'
+import type { Life } from '../core/life.js'
 
 /** What keeps the lines, and is told who leaves by itself. */
 export interface Home {

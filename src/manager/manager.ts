@@ -8,7 +8,8 @@ import {
 } from '../core/continuation.js'
 import { checkDrainOptions, type Drained, type DrainOptions, drain } from '../core/drain.js'
 import { type Groups, HoldCount } from '../core/hold-count.js'
-import type { Holder, Life } from '../core/life.js'
+import type { Holder } from '../core/holders.js'
+import type { Life } from '../core/life.js'
 import { checkCount, checkFunction, checkOptions, invalid } from '../core/options.js'
 import { type Home, Line, Link } from './line.js'
 
