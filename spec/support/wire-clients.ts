@@ -11,11 +11,17 @@ export interface Got {
 
 export type Way = 'plain' | 'long' | 'events' | 'lines'
 
-interface Line {
+export interface Line {
   id?: string
   cursor?: string
   data?: { n: number }
   gap?: true
+}
+
+export interface How {
+  /** Its number, by which it is known whether one is missing. Default what was published as `n`. */
+  numberOf?: (line: Line & Required<Pick<Line, 'data'>>) => number
+  headers?: Record<string, string>
 }
 
 /** The smallest honest client of each kind: it asks until it has the message with this number, whatever happens to it. */
@@ -25,14 +31,17 @@ export async function receive(
   until: number,
   pause: () => Promise<void>,
   got: Got,
+  { numberOf = ({ data }) => data.n, headers = {} }: How = {},
 ): Promise<void> {
   let cursor = '0'
-  const take = ({ data, gap, id, cursor: place }: Line): void => {
+  const take = (line: Line): void => {
+    const { data, gap, id, cursor: place } = line
     if (gap) got.gaps++
     if (data !== undefined) {
-      if (data.n <= got.last) got.doubled++
-      else if (data.n !== got.last + 1) got.outOfOrder++
-      got.last = Math.max(got.last, data.n)
+      const number = numberOf({ ...line, data })
+      if (number <= got.last) got.doubled++
+      else if (number !== got.last + 1) got.outOfOrder++
+      got.last = Math.max(got.last, number)
     }
     cursor = place ?? id ?? cursor
   }
@@ -41,7 +50,7 @@ export async function receive(
     const wait = way === 'plain' ? '&wait=0' : ''
     const accept = { events: 'text/event-stream', lines: 'application/x-ndjson' }[way as string] ?? 'application/json'
     try {
-      const response = await ask(`${url}?cursor=${encodeURIComponent(cursor)}${wait}`, accept)
+      const response = await ask(`${url}?cursor=${encodeURIComponent(cursor)}${wait}`, { accept, ...headers })
       if (way === 'events') await readEvents(response, take, () => got.last >= until)
       else if (way === 'lines') await readLines(response, take, () => got.last >= until)
       else await readAnswer(response, take)
@@ -52,9 +61,9 @@ export async function receive(
   }
 }
 
-function ask(url: string, accept: string): Promise<IncomingMessage> {
+function ask(url: string, headers: Record<string, string>): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
-    request(url, { headers: { accept }, agent: false }, resolve).on('error', reject).end()
+    request(url, { headers, agent: false }, resolve).on('error', reject).end()
   })
 }
 
