@@ -33,6 +33,8 @@ describe('a line by priority', () => {
     line.remove(all[2] as Named)
     line.remove(all[7] as Named)
     line.remove(all[0] as Named)
+    // has left already
+    line.remove(all[2] as Named)
     assert.equal(leaving(line), 'fbedg')
   })
 
@@ -60,6 +62,9 @@ describe('a line by priority', () => {
             line.remove(item)
           }
           assert.equal(line.size, model.length)
+          const rest = [...model].sort((one, other) => other.priority - one.priority)
+          assert.deepEqual([...line], rest)
+          assert.equal(line.last, rest.at(-1))
         }
         const rest = model.sort((one, other) => other.priority - one.priority)
         assert.equal(leaving(line), rest.map(({ name }) => name).join(''))

@@ -36,6 +36,9 @@ export class BareHost implements Host {
     callback()
   }
   parked(): void {}
+  reenter<T>(waiting: Promise<T>): Promise<T> {
+    return waiting
+  }
   isGone(): boolean {
     return this.gone
   }

@@ -33,6 +33,8 @@ export interface Host {
   enter(callback: () => void): void
   /** The handler is done for now and the request is held. */
   parked(): void
+  /** A handler that awaits is to go on as `waiting` says. Answers with that, or with what comes later. */
+  reenter<T>(waiting: Promise<T>): Promise<T>
   /** The connection is gone, asked at this moment. */
   isGone(): boolean
   /** `complete()` has decided: end a response that the handler began by itself. */

@@ -118,7 +118,7 @@ export class Life {
       this.#waiter = { resolve, reject }
     })
     this.#park()
-    return waiting
+    return this.host.reenter(waiting)
   }
 
   /** @param by who calls, and has let go of it */

@@ -1,4 +1,4 @@
-/** Who stands in a line: its priority, and its place there, which is the line's to set. */
+/** Who stands in a line: its priority, and its place there, which is the line's to set; -1 when it has left. */
 export interface Standing {
   readonly priority: number
   place: number
@@ -32,13 +32,27 @@ export class PriorityLine<Item extends Standing> {
     return first
   }
 
-  /** Only one who stands in it. */
+  /** One who has left already changes nothing. */
   remove(item: Item): void {
     const { place } = item
+    if (place < 0) return
+    item.place = -1
     const last = this.#heap.pop() as Item
     if (last === item) return
     this.#rise(last, place)
     if (last.place === place) this.#sink(last, place)
+  }
+
+  /** Whose turn would come last. All are looked at. */
+  get last(): Item | undefined {
+    let last = this.#heap[0]
+    for (const item of this.#heap) if (goesBefore(last as Item, item)) last = item
+    return last
+  }
+
+  /** All, in the order of their turns. */
+  [Symbol.iterator](): IterableIterator<Item> {
+    return this.#heap.toSorted((one, other) => (goesBefore(one, other) ? -1 : 1)).values()
   }
 
   #rise(item: Item, from: number): void {

@@ -3,6 +3,7 @@ import { type Continuation, Undispatch } from '../core/continuation.js'
 import { BoundaryError, DispatchLimitError } from '../core/errors.js'
 import type { Verdict } from '../core/life.js'
 import { shown } from '../core/options.js'
+import { passageOf, reenterAll } from './passage.js'
 import { RequestHost } from './request-host.js'
 import type { Settings } from './settings.js'
 import { Snapshot } from './snapshot.js'
@@ -37,7 +38,11 @@ export async function runBoundary(
     for (let dispatch = first; ; dispatch = again) {
       let pending: Verdict | Promise<Verdict>
       try {
-        if (dispatch === again) checkDispatches(host)
+        if (dispatch === again) {
+          checkDispatches(host)
+          const entering = reenterAll(passageOf(ctx))
+          if (entering !== undefined) await entering
+        }
         await dispatch()
         if (host.made === undefined) return
         if (downstream?.suspended) {
@@ -109,6 +114,11 @@ export function getContinuation(ctx: Koa.ExtendableContext): Continuation {
 const uncovered =
   'A handler downstream of suspendable() has suspended, and suspendable() runs again only what it was given: ' +
   'put the handler into the suspendable(...), or app.use(continuations()) above both'
+
+/** A boundary stands above: what is below may be dispatched more than once. */
+export function hasBoundary(ctx: Koa.Context): boolean {
+  return (ctx as Held)[HOST] !== undefined
+}
 
 /** A suspension is in force that nobody has dealt with yet. */
 export function isSuspended(ctx: Koa.Context): boolean {

@@ -2,5 +2,5 @@
 // held are sent home.
 export { type Clock, systemClock } from '../core/clock.js'
 export { checkDrainOptions, type Drained, type DrainOptions, drain } from '../core/drain.js'
-export { DrainError } from '../core/errors.js'
+export { DrainError, SuspensionLimitError } from '../core/errors.js'
 export { checkCount, checkFunction, checkNumber, checkOptions, checkRange, invalid } from '../core/options.js'

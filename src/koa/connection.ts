@@ -55,3 +55,9 @@ export function isClosed(res: Koa.Context['res']): boolean {
   const { stream } = res as { stream?: { destroyed: boolean } }
   return stream === undefined ? res.destroyed : stream.destroyed
 }
+
+/** The client is gone and has not had its whole response, asked at this moment. */
+export function hasLeft({ req, res }: Koa.Context): boolean {
+  if (isFinished(res)) return false
+  return isClosed(res) || (req.httpVersionMajor < 2 && req.socket.destroyed)
+}

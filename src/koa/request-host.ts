@@ -5,8 +5,9 @@ import { IllegalStateError } from '../core/errors.js'
 import type { Host } from '../core/host.js'
 import type { JobLane } from '../core/jobs.js'
 import { Life } from '../core/life.js'
-import { closeAfter, isClosed, isFinished, watchConnection } from './connection.js'
+import { closeAfter, hasLeft, watchConnection } from './connection.js'
 import { laneAbove } from './lanes.js'
+import { parkIn, passageOf, reenterAll } from './passage.js'
 import type { Settings } from './settings.js'
 
 /** Koa's side of one request. Made for every request that passes a boundary, so it costs next to nothing. */
@@ -17,12 +18,15 @@ export class RequestHost implements Host {
   made: Life | undefined
   /** The outermost boundary has not returned yet. */
   open = true
+  readonly #keepsBody: boolean
   #async: AsyncResource | undefined
   #countedClient: string | undefined
 
-  constructor(context: Koa.Context, policy: Settings) {
+  /** @param keepsBody leave a body that is unread to those below, and do without hearing of the client while it is large */
+  constructor(context: Koa.Context, policy: Settings, keepsBody = false) {
     this.context = context
     this.policy = policy
+    this.#keepsBody = keepsBody
   }
 
   get continuation(): Continuation {
@@ -71,17 +75,25 @@ export class RequestHost implements Host {
     else this.#async.runInAsyncScope(callback)
   }
 
-  /** A body that nobody reads stops the reading of the socket, and then nobody sees the client leave. */
   parked(): void {
+    parkIn(passageOf(this.context))
+    if (!this.#keepsBody) this.#drain()
+  }
+
+  /** A body that nobody reads stops the reading of the socket, and then nobody sees the client leave. */
+  #drain(): void {
     const { req } = this.context
     const { 'content-length': length, 'transfer-encoding': encoding } = req.headers
     if ((length !== undefined || encoding !== undefined) && req.readableFlowing === null) req.resume()
   }
 
+  reenter<T>(waiting: Promise<T>): Promise<T> {
+    const passage = passageOf(this.context)
+    return passage === undefined ? waiting : waiting.finally(() => reenterAll(passage))
+  }
+
   isGone(): boolean {
-    const { req, res } = this.context
-    if (isFinished(res)) return false
-    return isClosed(res) || (req.httpVersionMajor < 2 && req.socket.destroyed)
+    return hasLeft(this.context)
   }
 
   completed(): void {

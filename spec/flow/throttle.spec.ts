@@ -1,0 +1,303 @@
+import assert from 'node:assert/strict'
+import { inspect } from 'node:util'
+import Koa from 'koa'
+import { RateLimitError, type Throttle, type ThrottleOptions, throttle } from '../../src/flow/throttle.js'
+import { ContinuationManager, continuations, suspendable } from '../../src/index.js'
+import { turn, until } from '../support/gate.js'
+import { forEachKoa } from '../support/koas.js'
+import { ManualClock } from '../support/manual-clock.js'
+import { type Served, serve } from '../support/serve.js'
+
+const by = (ctx: Koa.Context): string => ctx.get('x-client') || 'somebody'
+
+describe('throttle()', () => {
+  let clock: ManualClock
+  let limit: Throttle
+  let served: Served
+  let ran: string[]
+  beforeEach(() => {
+    clock = new ManualClock()
+    ran = []
+  })
+  afterEach(async () => {
+    await served.close()
+    assert.deepEqual([limit.delayed, clock.timers], [0, 0])
+  })
+
+  const start = async (options: ThrottleOptions = {}): Promise<void> => {
+    limit = throttle({ rate: 2, burst: 3, clock, clientId: by, ...options })
+    served = await serve(
+      new Koa().use(limit).use((ctx) => {
+        ran.push(ctx.path)
+        ctx.body = 'fine'
+      }),
+    )
+  }
+
+  it('serves a burst at once, and then as many as the rate allows: each is put off until its time has come', async () => {
+    await start()
+    for (let n = 0; n < 3; n++) assert.equal((await served.get('/burst')).status, 200)
+    const fourth = served.get('/4')
+    await until(() => limit.delayed === 1)
+    const fifth = served.get('/5')
+    await until(() => limit.delayed === 2)
+    clock.advance(499)
+    await turn()
+    assert.equal(limit.delayed, 2)
+    clock.advance(1)
+    assert.equal((await fourth).status, 200)
+    assert.equal(limit.delayed, 1)
+    clock.advance(500)
+    assert.equal((await fifth).status, 200)
+    assert.deepEqual(ran, ['/burst', '/burst', '/burst', '/4', '/5'])
+  })
+
+  it('refuses what would have to wait longer than delay: 429, Retry-After in whole seconds', async () => {
+    await start({ delay: 500 })
+    for (let n = 0; n < 3; n++) await served.get('/')
+    const put = served.get('/')
+    await until(() => limit.delayed === 1)
+    const { status, headers, body } = await served.get('/refused')
+    assert.deepEqual([status, headers['retry-after']], [429, '1'])
+    assert.equal(body, 'Too many requests: 2 a second are served to one client')
+    const [error] = served.errors as RateLimitError[]
+    assert.ok(error instanceof RateLimitError)
+    assert.deepEqual(
+      [error.code, error.status, error.expose, error.retryAfter, error.rate],
+      ['ERR_RATE_LIMIT', 429, true, 1, 2],
+    )
+    clock.advance(500)
+    assert.equal((await put).status, 200)
+    assert.equal(ran.length, 4)
+  })
+
+  it('a refusal uses nothing up: who comes when it was told to is served', async () => {
+    await start({ rate: 1 / 60, burst: 1, delay: 0 })
+    assert.equal((await served.get('/')).status, 200)
+    for (let n = 0; n < 5; n++) assert.equal((await served.get('/')).headers['retry-after'], '60')
+    clock.advance(59_999)
+    assert.equal((await served.get('/')).headers['retry-after'], '1')
+    clock.advance(1)
+    assert.equal((await served.get('/')).status, 200)
+  })
+
+  it('counts each client by itself; nobody, where the client is undefined', async () => {
+    await start({ delay: 0, clientId: (ctx) => ctx.get('x-client') || undefined })
+    const statuses = async (client: string): Promise<number[]> => {
+      const all = []
+      for (let n = 0; n < 4; n++) all.push((await served.get('/', client ? { 'x-client': client } : {})).status)
+      return all
+    }
+    assert.deepEqual(await statuses('a'), [200, 200, 200, 429])
+    assert.deepEqual(await statuses('b'), [200, 200, 200, 429])
+    assert.deepEqual(await statuses(''), [200, 200, 200, 200])
+    assert.equal(limit.clients, 2)
+  })
+
+  it('puts no more than maxDelayed off; it refuses them', async () => {
+    await start({ maxDelayed: 1 })
+    for (const client of ['a', 'b']) for (let n = 0; n < 3; n++) await served.get('/', { 'x-client': client })
+    const put = served.get('/', { 'x-client': 'a' })
+    await until(() => limit.delayed === 1)
+    assert.equal((await served.get('/', { 'x-client': 'b' })).status, 429)
+    clock.advance(500)
+    assert.equal((await put).status, 200)
+  })
+
+  it('a client that leaves while it is put off is forgotten, but has used what it asked for', async () => {
+    await start()
+    for (let n = 0; n < 3; n++) await served.get('/')
+    const gone = served.get('/gone')
+    await until(() => limit.delayed === 1)
+    gone.request.destroy()
+    await until(() => limit.delayed === 0)
+    const next = served.get('/next')
+    await until(() => limit.delayed === 1)
+    assert.equal(clock.next, 1_000)
+    clock.advance(1_000)
+    await next
+    assert.ok(!ran.includes('/gone'))
+  })
+
+  it('refuses where clientId throws or answers no name, with an error of that', async () => {
+    await start({
+      clientId(ctx) {
+        if (ctx.path === '/throws') throw new Error('who is it?')
+        return 5 as never
+      },
+    })
+    assert.equal((await served.get('/throws')).status, 500)
+    assert.equal((await served.get('/')).status, 500)
+    assert.deepEqual(
+      served.errors.map(({ message }) => message),
+      ['who is it?', 'What clientId answers must be a string or undefined: got 5'],
+    )
+    assert.deepEqual(ran, [])
+  })
+
+  it('prints how it stands', async () => {
+    await start()
+    await served.get('/')
+    assert.equal(inspect(limit), 'Throttle { rate: 2, burst: 3, delayed: 0, clients: 1 }')
+  })
+
+  describe('the RateLimit fields', () => {
+    const fields = async (path = '/'): Promise<unknown[]> => {
+      const { headers } = await served.get(path)
+      return [headers['ratelimit-policy'], headers['ratelimit'], headers['retry-after']]
+    }
+
+    it('say in each response what is left, and in how many seconds it may be used', async () => {
+      await start({ rate: 0.5, burst: 4, delay: 0 })
+      const policy = '"default";q=4;w=8'
+      assert.deepEqual(await fields(), [policy, '"default";r=3;t=6', undefined])
+      assert.deepEqual(await fields(), [policy, '"default";r=2;t=4', undefined])
+      assert.deepEqual(await fields(), [policy, '"default";r=1;t=2', undefined])
+      assert.deepEqual(await fields(), [policy, '"default";r=0;t=2', undefined])
+      assert.deepEqual(await fields(), [policy, '"default";r=0;t=2', '2'])
+      clock.advance(1_500)
+      assert.deepEqual(await fields(), [policy, '"default";r=0;t=1', '1'])
+    })
+
+    it('have the name of the policy, as a string of a structured field', async () => {
+      await start({ policy: 'the "best" \\ policy' })
+      assert.deepEqual(await fields(), [
+        '"the \\"best\\" \\\\ policy";q=3;w=2',
+        '"the \\"best\\" \\\\ policy";r=2;t=1',
+        undefined,
+      ])
+    })
+
+    it('are left out with policy: false; Retry-After is there', async () => {
+      await start({ policy: false, burst: 1, delay: 0 })
+      assert.deepEqual(await fields(), [undefined, undefined, undefined])
+      assert.deepEqual(await fields(), [undefined, undefined, '1'])
+    })
+
+    it('of several limits stand beside each other', async () => {
+      limit = throttle({ rate: 1, burst: 1, delay: 0, clock, clientId: () => 'all', policy: 'inner' })
+      const outer = throttle({ rate: 10, clock, clientId: () => 'all', policy: 'outer' })
+      served = await serve(
+        new Koa()
+          .use(outer)
+          .use(limit)
+          .use((ctx) => {
+            ctx.body = 'fine'
+          }),
+      )
+      const policies = '"outer";q=10;w=1, "inner";q=1;w=1'
+      assert.deepEqual(await fields(), [policies, '"outer";r=9;t=1, "inner";r=0;t=1', undefined])
+      assert.deepEqual(await fields(), [policies, '"outer";r=8;t=1, "inner";r=0;t=1', '1'])
+    })
+  })
+})
+
+describe('throttle() by default', () => {
+  const statuses = async (app: Koa, headers: Record<string, string>[]): Promise<number[]> => {
+    const served = await serve(app)
+    const all = []
+    for (const each of headers) all.push((await served.get('/', each)).status)
+    await served.close()
+    return all
+  }
+  const fine: Koa.Middleware = (ctx) => {
+    ctx.body = 'fine'
+  }
+
+  it('lets local addresses through, which are a proxy', async () => {
+    const limit = throttle({ rate: 1, burst: 1, delay: 0, clock: new ManualClock() })
+    assert.deepEqual(await statuses(new Koa().use(limit).use(fine), [{}, {}]), [200, 200])
+    assert.equal(limit.clients, 0)
+  })
+
+  it('counts who stands behind a proxy that the app trusts; of IPv6 the network', async () => {
+    const app = new Koa()
+    app.proxy = true
+    app.use(throttle({ rate: 1, burst: 1, delay: 0, clock: new ManualClock() })).use(fine)
+    const from = ['192.0.2.1', '192.0.2.1', '192.0.2.2', '2001:db8:1:2::1', '2001:db8:1:2::2', '2001:db8:1:3::2']
+    const headers = from.map((address) => ({ 'x-forwarded-for': address }))
+    assert.deepEqual(await statuses(app, headers), [200, 429, 200, 200, 429, 200])
+  })
+
+  it('takes 25 requests a second, of each client', async () => {
+    const app = new Koa()
+    app.proxy = true
+    app.use(throttle({ delay: 0, clock: new ManualClock() })).use(fine)
+    const all = await statuses(app, Array(26).fill({ 'x-forwarded-for': '192.0.2.1' }))
+    assert.deepEqual([all.indexOf(429), all.length], [25, 26])
+  })
+})
+
+describe('throttle() and requests that are dispatched again', () => {
+  forEachKoa((_, Koa) => {
+    for (const below of [false, true]) {
+      it(`counts them once, the boundary ${below ? 'below' : 'above'}`, async () => {
+        const limit = throttle({ rate: 1, burst: 2, delay: 0, clock: new ManualClock(), clientId: () => 'one' })
+        const clients = new ContinuationManager()
+        const held = suspendable((ctx) => {
+          if (ctx.continuation.isInitial()) {
+            ctx.continuation.suspend()
+            clients.stash(ctx.continuation)
+          } else ctx.body = 'again'
+        })
+        const app = new Koa()
+        if (!below) app.use(continuations())
+        app.use(limit)
+        app.use(
+          below
+            ? held
+            : (ctx, next) => {
+                if (!ctx.continuation.isInitial()) return next()
+                ctx.continuation.suspend()
+                clients.stash(ctx.continuation)
+                return undefined
+              },
+        )
+        app.use((ctx) => {
+          ctx.body = 'again'
+        })
+        const served = await serve(app)
+        for (const left of ['1', '0']) {
+          const asking = served.get('/')
+          await until(() => clients.resume() === 1)
+          const { status, headers, body } = await asking
+          assert.deepEqual([status, body, headers['ratelimit']], [200, 'again', `"default";r=${left};t=1`])
+        }
+        assert.equal((await served.get('/')).status, 429)
+        await served.close()
+      })
+    }
+  })
+})
+
+describe('the options of throttle()', () => {
+  for (const options of [
+    { rates: 1 },
+    { rate: '1' },
+    { burst: null },
+    { delay: '1s' },
+    { clientId: 'ip' },
+    { policy: 5 },
+    { policy: 'grüße' },
+    { policy: true },
+    null,
+  ]) {
+    it(`${inspect(options)}: TypeError`, () => {
+      assert.throws(() => throttle(options as never), { name: 'TypeError', code: 'ERR_INVALID_OPTION' })
+    })
+  }
+  for (const options of [
+    { rate: 0 },
+    { rate: Number.POSITIVE_INFINITY },
+    { burst: 0 },
+    { burst: Number.POSITIVE_INFINITY },
+    { burst: 1.5 },
+    { delay: -1 },
+    { maxDelayed: -1 },
+    { maxClients: 1 },
+  ]) {
+    it(`${inspect(options)}: RangeError`, () => {
+      assert.throws(() => throttle(options), { name: 'RangeError', code: 'ERR_INVALID_OPTION' })
+    })
+  }
+})

@@ -1,0 +1,118 @@
+import type Koa from 'koa'
+import { isSuspended } from '../koa/boundary.js'
+import { SuspensionLimitError } from '../koa/checks.js'
+import { hasLeft } from '../koa/connection.js'
+import { passageOf, setPassage } from '../koa/passage.js'
+import { OverloadError } from './overload-error.js'
+import type { Permits } from './permits.js'
+import { type QosOptions, qosSettings } from './qos-options.js'
+import { QueuedRequest } from './queued-request.js'
+import { Run, type RunSettings } from './run.js'
+
+/** Middleware that lets so many run at once, and how it stands. */
+export interface Qos extends Koa.Middleware {
+  /** How many run below it. */
+  readonly running: number
+  /** How many wait for their turn. */
+  readonly suspended: number
+  /** How many may run at once, now. */
+  readonly limit: number
+}
+
+/**
+ * Lets at most `maxRequests` run below it at once. The others are suspended, and go on by priority and in order of
+ * arrival as places become free.
+ *
+ * Like Jetty's QoSFilter. A request that is parked below gives its place up, and stands before all that have not begun
+ * when it is to go on. Who waits has its body unread and whole. Where a client leaves, its place in the line is free.
+ * The same middleware may stand at several routes: they share its places.
+ *
+ * A request is refused with 503 and a `Retry-After`: by a `SuspensionLimitError` where `maxSuspended` wait already, by
+ * an `OverloadError` when its time is up.
+ *
+ * @throws {TypeError | RangeError} `ERR_INVALID_OPTION` for options that are not known, of the wrong type or out of range
+ * @example
+ * ```ts
+ * app.use(qos({ maxRequests: 10, priority: (ctx) => (ctx.get('authorization') ? 1 : 0) }))
+ * ```
+ */
+export function qos(options: QosOptions = {}): Qos {
+  const { permits, maxSuspended, timeout, priority, settings } = qosSettings(options)
+  const expired = (): OverloadError => new OverloadError(timeout, settings.random)
+  const runs: RunSettings = { permits, settings, timeout, expired }
+  /** Those that a boundary further out has parked, and that come here again. */
+  const begun = new WeakSet<Koa.Context>()
+
+  async function enter(run: Run, next: Koa.Next): Promise<unknown> {
+    const { ctx } = run
+    let well = false
+    try {
+      setPassage(ctx, run)
+      const result = await next()
+      well = true
+      return result
+    } finally {
+      setPassage(ctx, run.outer)
+      if (isSuspended(ctx)) begun.add(ctx)
+      run.leave(well)
+    }
+  }
+
+  async function goOn(run: Run, next: Koa.Next): Promise<unknown> {
+    await run.reenter()
+    return enterIfHere(run, next)
+  }
+
+  /** Nobody is served whose client has left before its turn. */
+  function enterIfHere(run: Run, next: Koa.Next): unknown {
+    if (!hasLeft(run.ctx)) return enter(run, next)
+    run.leave(false)
+    return undefined
+  }
+
+  async function queue(ctx: Koa.Context, next: Koa.Next): Promise<unknown> {
+    const own = priority(ctx)
+    if (settings.holds.size >= maxSuspended) makeRoom(own)
+    const turn = await new QueuedRequest(ctx, own, permits, settings).turn(timeout)
+    if (turn === 'expired') throw expired()
+    return turn === 'come' ? enterIfHere(new Run(runs, ctx, 'running'), next) : undefined
+  }
+
+  /** Of those that wait and the one that comes, the least urgent is refused; of the same priority, the one that comes. */
+  function makeRoom(priority: number): void {
+    const { last } = permits.line
+    const refusal = new SuspensionLimitError('total', maxSuspended, settings.random)
+    if (last === undefined || last.priority >= priority) throw refusal
+    last.refuse(refusal)
+  }
+
+  const middleware: Koa.Middleware = function qos(ctx, next) {
+    for (let each = passageOf(ctx); each !== undefined; each = each.outer) {
+      if (each instanceof Run && each.isUnder(permits)) return next()
+    }
+    if (begun.has(ctx)) return goOn(new Run(runs, ctx, 'parked'), next)
+    if (permits.take()) return enter(new Run(runs, ctx, 'running'), next)
+    return queue(ctx, next)
+  }
+  return Object.defineProperties(middleware, {
+    running: { enumerable: true, get: () => permits.running },
+    suspended: { enumerable: true, get: () => permits.line.size },
+    limit: { enumerable: true, get: () => permits.limit.value },
+    [Symbol.for('nodejs.util.inspect.custom')]: { value: () => shown(permits) },
+  }) as Qos
+}
+
+function shown({ running, limit, line }: Permits): object {
+  const date = (ms: number | undefined): unknown => (ms === Number.POSITIVE_INFINITY ? 'for ever' : ms && new Date(ms))
+  const waiting = Array.from(line, ({ ctx, priority, since, until }) => {
+    const request = `${ctx.method} ${ctx.path}`
+    return since === undefined
+      ? { request, begun: true }
+      : { request, priority, since: date(since), until: date(until) }
+  })
+  return Object.assign(new (class Qos {})(), { running, limit: limit.value, suspended: line.size, waiting })
+}
+
+export { SuspensionLimitError } from '../koa/checks.js'
+export { OverloadError } from './overload-error.js'
+export type { AdaptiveLimit, QosOptions } from './qos-options.js'

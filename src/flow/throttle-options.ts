@@ -1,0 +1,73 @@
+import type Koa from 'koa'
+import { type AsideSettings, asideSettings } from '../koa/aside.js'
+import { checkCount, checkFunction, checkOptions, checkRange, invalid } from '../koa/checks.js'
+import type { ContinuationsOptions } from '../koa/settings.js'
+import { Buckets } from './buckets.js'
+import { clientOfAddress, keyOf } from './client-key.js'
+
+export interface ThrottleOptions {
+  /** Requests a second that each client may make in the long run; a part of one too: `1 / 60` is one a minute. Default 25. */
+  rate?: number | undefined
+  /** How many a client may make at once after a pause. Default what `rate` allows in one second, at least 1. */
+  burst?: number | undefined
+  /** Milliseconds that a request above the rate is put off at most, until the rate allows it. `0`: never. Default 1 000. */
+  delay?: number | undefined
+  /** How many requests are put off at once, of all clients; over it they are refused. Default 1 024. */
+  maxDelayed?: number | undefined
+  /** For how many clients is known what they have used; see the page. Default 100 000, which takes about 10 MB. */
+  maxClients?: number | undefined
+  /**
+   * Who the client is; `undefined` is let through. Default `ctx.ip`, of IPv6 the first 64 bits; and then loopback and
+   * private addresses are let through while `app.proxy` is off: there it would count the proxy.
+   */
+  clientId?: ((ctx: Koa.Context) => string | undefined) | undefined
+  /** What the limit is called in the `RateLimit` fields of each response; `false`: no fields. Default `'default'`. */
+  policy?: string | false | undefined
+  /** Where the time comes from. Default the machine's; a test hands in its own. */
+  clock?: ContinuationsOptions['clock']
+}
+
+export interface ThrottleSettings {
+  readonly rate: number
+  readonly burst: number
+  readonly delay: number
+  readonly maxDelayed: number
+  readonly buckets: Buckets
+  clientOf(ctx: Koa.Context): string | undefined
+  /** As a string of a structured field. */
+  readonly policy: string | undefined
+  readonly settings: AsideSettings
+}
+
+export function throttleSettings(options: ThrottleOptions): ThrottleSettings {
+  const known = ['rate', 'burst', 'delay', 'maxDelayed', 'maxClients', 'clientId', 'policy', 'clock']
+  checkOptions('throttle()', options, known)
+  const { rate = 25, delay = 1_000, maxDelayed = 1_024, maxClients = 100_000, clientId, clock } = options
+  checkRange('rate', rate, Number.MIN_VALUE, Number.MAX_VALUE)
+  const { burst = Math.max(1, Math.floor(rate)), policy = 'default' } = options
+  checkCount('burst', burst, 1)
+  checkRange('burst', burst, 1, Number.MAX_SAFE_INTEGER)
+  checkRange('delay', delay, 0)
+  checkCount('maxDelayed', maxDelayed)
+  checkCount('maxClients', maxClients, 2)
+  if (clientId !== undefined) checkFunction('clientId', clientId)
+  if (policy !== false && (typeof policy !== 'string' || !/^[ -~]*$/.test(policy))) {
+    throw invalid('policy', 'a name of ASCII characters, or false', policy)
+  }
+  const settings = asideSettings({ clock, clientId })
+  return {
+    rate,
+    burst,
+    delay,
+    maxDelayed,
+    buckets: new Buckets({ rate, burst, maxClients }),
+    clientOf(ctx) {
+      const client: unknown = settings.countedClient(ctx)
+      if (client === undefined) return undefined
+      if (typeof client !== 'string') throw invalid('What clientId answers', 'a string or undefined', client)
+      return keyOf(clientId === undefined ? clientOfAddress(client) : client)
+    },
+    policy: policy === false ? undefined : `"${policy.replace(/["\\]/g, '\\$&')}"`,
+    settings,
+  }
+}

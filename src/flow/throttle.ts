@@ -1,0 +1,77 @@
+import type Koa from 'koa'
+import { Aside } from '../koa/aside.js'
+import { hasBoundary } from '../koa/boundary.js'
+import { hasLeft } from '../koa/connection.js'
+import { RateLimitError } from './rate-limit-error.js'
+import { RateLimitFields } from './rate-limit-fields.js'
+import { type ThrottleOptions, throttleSettings } from './throttle-options.js'
+
+/** Middleware that limits how often each client is served, and how it stands. */
+export interface Throttle extends Koa.Middleware {
+  /** How many requests are put off. */
+  readonly delayed: number
+  /** Of how many clients is known what they have used. */
+  readonly clients: number
+}
+
+/**
+ * Serves each client `rate` requests a second, and `burst` at once after a pause. What is above that is suspended until
+ * the rate allows it, `delay` milliseconds at most; what would have to wait longer is refused, with 429.
+ *
+ * Like Jetty's DoSFilter, except that a request is put off for just as long as it has to be. Who waits has its body
+ * unread and whole. A request counts once, however often it is dispatched.
+ *
+ * A response says how the client stands, in `RateLimit` and `RateLimit-Policy`; a refusal says in `Retry-After` when to
+ * come again. It is a `RateLimitError`, code `ERR_RATE_LIMIT`.
+ *
+ * @throws {TypeError | RangeError} `ERR_INVALID_OPTION` for options that are not known, of the wrong type or out of range
+ * @example
+ * ```ts
+ * app.use(throttle({ rate: 10, burst: 50 }))
+ * ```
+ */
+export function throttle(options: ThrottleOptions = {}): Throttle {
+  const { rate, delay, maxDelayed, buckets, clientOf, settings, ...named } = throttleSettings(options)
+  const { clock } = settings
+  const fields = named.policy === undefined ? undefined : new RateLimitFields(named.policy, rate, named.burst)
+  /** Those that may be dispatched again. */
+  const counted = new WeakSet<Koa.Context>()
+  let delayed = 0
+
+  const middleware: Koa.Middleware = function throttle(ctx, next) {
+    const client = clientOf(ctx)
+    if (client === undefined) return next()
+    const now = clock.now()
+    const patience = delayed < maxDelayed ? delay : 0
+    const wait = counted.has(ctx) ? 0 : buckets.take(client, now, patience)
+    const headers = fields?.of(ctx, buckets.state(client, now))
+    if (wait > patience) throw new RateLimitError(rate, wait, headers)
+    if (headers !== undefined) ctx.set(headers)
+    if (hasBoundary(ctx)) counted.add(ctx)
+    return wait === 0 ? next() : putOff(ctx, next, wait)
+  }
+
+  async function putOff(ctx: Koa.Context, next: Koa.Next, wait: number): Promise<unknown> {
+    const aside = new Aside(ctx, settings)
+    delayed++
+    try {
+      if ((await aside.wait(wait, () => {})) !== 'expired') return undefined
+    } finally {
+      delayed--
+      aside.over()
+    }
+    return hasLeft(ctx) ? undefined : next()
+  }
+
+  return Object.defineProperties(middleware, {
+    delayed: { enumerable: true, get: () => delayed },
+    clients: { enumerable: true, get: () => buckets.size },
+    [Symbol.for('nodejs.util.inspect.custom')]: {
+      value: () =>
+        Object.assign(new (class Throttle {})(), { rate, burst: named.burst, delayed, clients: buckets.size }),
+    },
+  }) as Throttle
+}
+
+export { RateLimitError } from './rate-limit-error.js'
+export type { ThrottleOptions } from './throttle-options.js'
