@@ -10,6 +10,7 @@ import { Channel, ContinuationManager, continuations, getContinuation, Hub, susp
 import { MemoryLog } from '../../src/log/memory.js'
 import { until } from '../support/gate.js'
 import { type Served, serve } from '../support/serve.js'
+import { showLimits } from './limits.js'
 import { showProcesses } from './processes.js'
 import { showShutdown } from './shutdown.js'
 import { run, type Snippet, snippets } from './snippets.js'
@@ -432,6 +433,7 @@ describe('what the pages and docstrings show', () => {
     )
   }
 
+  showLimits(shows)
   showProcesses(shows, runs)
   showShutdown(shows)
 
