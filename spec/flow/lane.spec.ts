@@ -291,6 +291,20 @@ describe('Lane', () => {
     assert.ok(turns >= 4, `${turns} turns`)
   })
 
+  it('who comes while the others wait for the next turn does not go before them', async () => {
+    const one = lane()
+    const jobs = [...'abcd'].map((name) => () => {
+      begun += name
+      clock.advance(5)
+    })
+    const running = jobs.slice(0, 3).map((job) => one.run(job))
+    await running[1]
+    // c waits for the turn, and there is room
+    assert.deepEqual(one.stats, { running: 0, waiting: 1, abandoned: 0 })
+    await Promise.all([...running, one.run(jobs[3] as () => void)])
+    assert.equal(begun, 'abcd')
+  })
+
   it('a job runs in the async context of whoever asked, also where it had to wait', async () => {
     const who = new AsyncLocalStorage<string>()
     const one = lane()

@@ -623,6 +623,16 @@ describe('lanes()', () => {
     assert.equal((await served.get('/')).body, `${none}, where there are a, b`)
   })
 
+  it('a request comes by the same lanes in every dispatch, and knows them once', async () => {
+    const app = new Koa().use(continuations()).use(lanes({ a: { concurrency: 1 } }))
+    app.use(async (ctx, next) => {
+      if (ctx.continuation.isInitial()) ctx.continuation.returnWhen('a', () => 1)
+      else await answers('search')(ctx as never, next)
+    })
+    served = await serve(app)
+    assert.equal((await served.get('/')).body, `${none}, where there is a`)
+  })
+
   it('may stand above continuations(), below it, or around a suspendable()', async () => {
     const [above, below, around] = ['above', 'below', 'around'].map((name) => lanes({ [name]: { concurrency: 1 } }))
     const app = new Koa()

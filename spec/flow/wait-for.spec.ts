@@ -225,6 +225,28 @@ describe('waitFor', () => {
       assert.equal((await asking).body, '{"result":[["a","c","e"],["b","d"]]}')
     })
 
+    it('one that is asked for between the wake-up and its turn is waited for too', async () => {
+      const resumed = gate()
+      stage = await laneScene((ctx, { job }) => {
+        const { continuation } = ctx
+        continuation.addContinuationListener({ onResume: () => resumed.open() })
+        const strand = async (): Promise<unknown> => {
+          await continuation.waitFor('search', job('a').job)
+          await resumed
+          assert.equal(continuation.phase, 'woken')
+          return continuation.waitFor('search', job('c').job)
+        }
+        return inBody(ctx, () => Promise.all([strand(), continuation.waitFor('search', job('b').job)]))
+      })
+      const { asking, continuation } = await stage.park()
+      stage.job('a').done('A')
+      await turn()
+      stage.job('b').done('B')
+      await until(() => stage.job('c').begun === 1 && continuation.phase === 'suspended')
+      stage.job('c').done('C')
+      assert.equal((await asking).body, '{"result":["C","B"]}')
+    })
+
     it('one for which there is no room is refused, and the others go on', async () => {
       stage = await laneScene(
         async (ctx, { job }) => {

@@ -1,9 +1,11 @@
-// Compares the product with its model in many random runs: `npx tsx spec/soak/model.ts [runs] [seed]`.
+// Compares the product with its models in many random runs: `npx tsx spec/soak/model.ts [runs] [seed]`.
 import { compareWithModel } from '../core/model.js'
+import { compareLanesWithModel } from '../flow/lane-model.js'
 
 const [runs = '100000', seed] = process.argv.slice(2)
-const began = performance.now()
-compareWithModel(Number(runs), seed === undefined ? undefined : Number(seed))
-console.log(
-  `${runs} random runs, no difference between model and product (${Math.round(performance.now() - began)} ms)`,
-)
+for (const [what, compare] of Object.entries({ requests: compareWithModel, lanes: compareLanesWithModel })) {
+  const began = performance.now()
+  await compare(Number(runs), seed === undefined ? undefined : Number(seed))
+  const took = Math.round(performance.now() - began)
+  console.log(`${runs} random runs of ${what}, no difference between model and product (${took} ms)`)
+}

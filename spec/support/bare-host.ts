@@ -9,21 +9,27 @@ import { recorder } from './scene.js'
 /** A request without a framework: what the continuation asks for is written down, and time and turns are by hand. */
 export class BareHost implements Host {
   readonly context = { method: 'GET', path: '/' } as unknown as Host['context']
-  readonly clock = new ManualClock()
+  readonly clock: ManualClock
   readonly woken: Life[] = []
-  readonly policy = {
-    timeout: 100,
-    jitter: 0,
-    random: () => 0,
-    clock: this.clock,
-    queue: { push: (life: Life) => this.woken.push(life) },
-  }
+  readonly policy: Host['policy']
   readonly clientId = undefined
   readonly reported: unknown[] = []
   readonly continuation: Continuation = new Life(this, true).continuation
   /** How many holds are counted. */
   held = 0
   gone = false
+
+  /** @param clock several may share one */
+  constructor(clock = new ManualClock()) {
+    this.clock = clock
+    this.policy = {
+      timeout: 100,
+      jitter: 0,
+      random: () => 0,
+      clock,
+      queue: { push: (life) => this.woken.push(life) },
+    }
+  }
 
   admit(): void {
     this.held++
