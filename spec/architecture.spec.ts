@@ -11,7 +11,7 @@ const may: Record<string, { rooms: string[]; outside: RegExp }> = {
   koa: { rooms: ['core'], outside: /^(node:|koa$|koa-compose$)/ },
   manager: { rooms: ['core'], outside: /^$/ },
   channel: { rooms: ['koa', 'manager', 'log'], outside: /^koa$/ },
-  flow: { rooms: ['koa', 'manager'], outside: /^(node:(async_hooks|crypto|net)$|koa$)/ },
+  flow: { rooms: ['koa', 'manager'], outside: /^(node:|koa$|piscina$)/ },
   client: { rooms: [], outside: /^$/ },
   log: { rooms: ['core'], outside: /^node:(assert\/strict|child_process|cluster|worker_threads)$/ },
 }

@@ -1,15 +1,13 @@
 import assert from 'node:assert/strict'
-import { inspect } from 'node:util'
 import { bodyParser } from '@koa/bodyparser'
 import Router from '@koa/router'
 import Koa from 'koa'
-import compose from 'koa-compose'
 import { connect } from '../../src/client/index.js'
-import { type Lanes, lanes } from '../../src/flow/lanes.js'
 import { Channel, ContinuationManager, continuations, getContinuation, Hub, suspendable } from '../../src/index.js'
 import { MemoryLog } from '../../src/log/memory.js'
 import { until } from '../support/gate.js'
 import { type Served, serve } from '../support/serve.js'
+import { showLanes } from './lanes.js'
 import { showLimits } from './limits.js'
 import { showProcesses } from './processes.js'
 import { showShutdown } from './shutdown.js'
@@ -344,95 +342,7 @@ describe('what the pages and docstrings show', () => {
     () => ({ MemoryLog, describeLog: (name: string) => described.push(name) }),
   )
 
-  const asked: unknown[] = []
-  const query = async (sql: string, signal: AbortSignal, values?: unknown[]): Promise<object> => {
-    asked.push(signal.aborted)
-    return { sql, values }
-  }
-  const throughLanes = (own: World): Promise<Served> => {
-    own.app.use(lanes({ database: { concurrency: 1 } }))
-    return whole(own)
-  }
-  shows(
-    'docs/flow.md, Lanes #1',
-    async ({ app }) => {
-      served = await serve(app)
-      assert.equal((await served.get('/puppies')).body, '{"sql":"SELECT * FROM puppies"}')
-      assert.deepEqual(asked.splice(0), [false])
-    },
-    () => ({ lanes, query }),
-  )
-
-  shows(
-    'README.md, Lanes of work #1',
-    async ({ app, router }) => {
-      served = await serve(new Koa().use(continuations()).use(compose(app.middleware)).use(router.routes()))
-      assert.equal((await served.get('/puppies')).body, '{"sql":"SELECT * FROM puppies"}')
-    },
-    () => ({ lanes, query }),
-  )
-
-  shows(
-    'src/core/continuation.ts, returnWhen #1',
-    async (own) => {
-      const { get } = await throughLanes(own)
-      assert.equal((await get('/puppies')).body, '{"sql":"SELECT * FROM puppies"}')
-    },
-    () => ({ query }),
-  )
-
-  for (const name of ['docs/flow.md, Lanes #2', 'src/core/continuation.ts, waitFor #1']) {
-    shows(
-      name,
-      async (own) => {
-        const { get } = await throughLanes(own)
-        assert.equal((await get('/puppies/7')).body, '{"sql":"SELECT … WHERE id = $1","values":["7"]}')
-      },
-      () => ({ query }),
-    )
-  }
-
-  shows(
-    'src/flow/lanes.ts, lanes #1',
-    async ({ app, router }) => {
-      router.get('/', async (ctx) => {
-        ctx.body = await ctx.continuation.waitFor('search', () => 'found')
-      })
-      served = await serve(app.use(router.routes()))
-      assert.equal((await served.get('/')).body, 'found')
-    },
-    () => ({ lanes }),
-  )
-
-  shows(
-    'docs/flow.md, Several at once #1',
-    async ({ app, router }) => {
-      served = await serve(new Koa().use(continuations()).use(compose(app.middleware)).use(router.routes()))
-      const answers = ['weather', 'trains', 'trains/back'].map((value) => ({ status: 'fulfilled', value }))
-      assert.deepEqual(JSON.parse((await served.get('/trip')).body), answers)
-    },
-    () => ({ lanes, ask: async (what: string) => what }),
-  )
-
-  const sent: unknown[] = []
-  const send = async (...words: unknown[]): Promise<void> => void sent.push(words[0])
-  for (const name of ['docs/flow.md, Jobs for no request #1', 'src/flow/lanes.ts, run #1']) {
-    shows(
-      name,
-      async ({ work }) => {
-        assert.deepEqual(sent.splice(0), ['hello'])
-        await (work as Lanes).close()
-      },
-      () => ({
-        lanes,
-        send,
-        console: {
-          log: (shown: unknown) => assert.equal(inspect(shown), 'Lanes { mail: 0 of 2 running, 0 of 1000 waiting }'),
-        },
-      }),
-    )
-  }
-
+  showLanes(shows)
   showLimits(shows)
   showProcesses(shows, runs)
   showShutdown(shows)

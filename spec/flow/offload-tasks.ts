@@ -1,0 +1,61 @@
+// What spec/flow/offload.spec.ts off-loads.
+import { scryptSync } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { threadId } from 'node:worker_threads'
+
+export default function double(number: number): number {
+  return number * 2
+}
+
+export const thread = (): number => threadId
+
+/** Blocks until the shared flag is set, and counts those that have begun in the second place of it. */
+export function block(flag: Int32Array): string {
+  Atomics.add(flag, 1, 1)
+  Atomics.notify(flag, 1)
+  while (Atomics.load(flag, 0) === 0) Atomics.wait(flag, 0, 0, 1_000)
+  return 'released'
+}
+
+/** Blocks for ever, with nothing that could be told to stop. */
+export function spin(flag: Int32Array): never {
+  Atomics.add(flag, 1, 1)
+  for (;;) Math.random()
+}
+
+class TeapotError extends RangeError {
+  override readonly name = 'TeapotError'
+  readonly status = 418
+  readonly expose = true
+  readonly code = 'ERR_TEAPOT'
+  readonly notes = { short: true }
+  readonly cannotBeSent = (): void => {}
+}
+
+export function fail(): never {
+  throw new TeapotError('short and stout', { cause: new Error('tipped over') })
+}
+
+export const reject = (value: unknown): Promise<never> => Promise.reject(value)
+
+export function throwFunction(): never {
+  throw () => 'what'
+}
+
+export const giveFunction = (): unknown => () => 'what'
+
+export const exit = (code: number): never => process.exit(code)
+
+export async function crash(): Promise<never> {
+  setImmediate(() => {
+    throw new Error('outside of the task')
+  })
+  return sleep(10_000) as Promise<never>
+}
+
+export const size = (buffer: ArrayBuffer): number => buffer.byteLength
+
+export const hash = ({ password, salt }: { password: string; salt: string }): string =>
+  scryptSync(password, salt, 32).toString('hex')
+
+export const notAFunction = 7
