@@ -12,6 +12,7 @@ const may: Record<string, { rooms: string[]; outside: RegExp }> = {
   manager: { rooms: ['core'], outside: /^$/ },
   channel: { rooms: ['koa', 'manager', 'log'], outside: /^koa$/ },
   flow: { rooms: ['koa', 'manager'], outside: /^(node:|koa$|piscina$)/ },
+  relay: { rooms: ['core', 'manager', 'log'], outside: /^$/ },
   client: { rooms: [], outside: /^$/ },
   log: { rooms: ['core'], outside: /^node:(assert\/strict|child_process|cluster|worker_threads)$/ },
 }

@@ -36,3 +36,7 @@ export { LogError, type LogErrorOptions, type LogTrouble } from './log/errors.js
 export type { After, Backlog, Gap, Log, Message, Position, Reading, Stored } from './log/log.js'
 export { MemoryLog, type MemoryLogOptions } from './log/memory.js'
 export { ContinuationManager, type ManagerOptions } from './manager/manager.js'
+export type { RelayKey } from './relay/entries.js'
+export { UnserialisableError } from './relay/json.js'
+export { RelayGapError, type RelayOptions } from './relay/options.js'
+export { Relay, type RelayReceipt } from './relay/relay.js'

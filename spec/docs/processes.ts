@@ -3,11 +3,16 @@ import { spawn } from 'node:child_process'
 import { EventEmitter, once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
-import type { Channel } from '../../src/index.js'
+import { bodyParser } from '@koa/bodyparser'
+import type Router from '@koa/router'
+import Koa from 'koa'
+import { type Channel, ContinuationManager, continuations, type Log, Relay } from '../../src/index.js'
 import { MemoryLog } from '../../src/log/memory.js'
 import { LogOwner, PortLog, type PostingPort } from '../../src/log/port/index.js'
+import { until } from '../support/gate.js'
 import { type PortPair, portPair } from '../support/port-pair.js'
 import { program } from '../support/program.js'
+import { serve } from '../support/serve.js'
 import { fileOf, type Snippet } from './snippets.js'
 
 type Shows = (name: string, look: (own: Record<string, unknown>) => Promise<void>, add: () => object) => void
@@ -84,6 +89,40 @@ export function showProcesses(shows: Shows, runs: Runs): void {
     () => ({ MemoryLog, LogOwner, PortLog, cluster: Object.assign(new FakeCluster(), { isPrimary: true }) }),
   )
 
+  const log = new MemoryLog()
+  for (const name of ['docs/processes.md, Waking across processes #1', 'src/relay/relay.ts, Relay #1']) {
+    shows(
+      name,
+      async ({ relay, router }) => {
+        const elsewhere = new ContinuationManager()
+        const other = new Relay(elsewhere, log)
+        await until(() => other.others === 1)
+        const app = new Koa()
+          .use(continuations())
+          .use(bodyParser())
+          .use((router as Router).routes())
+        app.use(async (ctx) => {
+          const waiting = ctx.continuation.wait()
+          elsewhere.stash(ctx.continuation, 'news')
+          await waiting
+          ctx.body = ctx.continuation.getAttribute('message')
+        })
+        const served = await serve(app)
+        const asking = served.get('/elsewhere')
+        await until(() => elsewhere.size === 1)
+        const { woken, elsewhere: others } = JSON.parse(
+          (await served.post('/publish?message=hello', { message: 'hello' })).body,
+        )
+        assert.deepEqual([woken, others], [0, 1])
+        assert.equal((await asking).body, 'hello')
+        await served.close()
+        await other.close()
+        await (relay as Relay).close()
+      },
+      () => ({ Relay: QuickRelay, log }),
+    )
+  }
+
   for (const heading of ['Processes', 'Threads']) {
     runs(`docs/processes.md, ${heading} #1`, async (snippet) => {
       const ports = [await freePort(), await freePort()] as const
@@ -108,6 +147,13 @@ export function showProcesses(shows: Shows, runs: Runs): void {
         await ended
       }
     })
+  }
+}
+
+/** One that does not wait long for those that it does not know yet. */
+class QuickRelay extends Relay {
+  constructor(manager: ContinuationManager, log: Log) {
+    super(manager, log, { gather: 50 })
   }
 }
 

@@ -3,7 +3,7 @@ import { describeLog } from '../../../src/log/describe-log.js'
 import type { Log } from '../../../src/log/log.js'
 import { MemoryLog } from '../../../src/log/memory.js'
 import { LogOwner, PortLog } from '../../../src/log/port/index.js'
-import { type Host, type Kind, start } from './hosts.js'
+import { type Host, type Kind, start } from '../../support/hosts.js'
 
 const homes: [title: string, kind: Kind, serialization: 'json' | 'advanced'][] = [
   ['a thread', 'thread', 'json'],
@@ -15,7 +15,7 @@ for (const [title, kind, serialization] of homes) {
   describe(`the log of ${title}`, () => {
     let host: Host
     before(async () => {
-      host = await start(kind, 'owner.ts', serialization)
+      host = await start(kind, new URL('owner.ts', import.meta.url), serialization)
     })
     after(() => host.end())
 
@@ -51,7 +51,9 @@ describe('followers of one log', () => {
       const total = 10_000
       const log = new MemoryLog()
       const owner = new LogOwner(log)
-      const hosts = await Promise.all(Array.from({ length: 4 }, () => start(kind, 'writer.ts')))
+      const hosts = await Promise.all(
+        Array.from({ length: 4 }, () => start(kind, new URL('writer.ts', import.meta.url))),
+      )
       const ready = hosts.map(({ hears }) => hears('ready'))
       for (const { port, say } of hosts) {
         owner.serve(port)

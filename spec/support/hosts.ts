@@ -1,12 +1,12 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
-import type { Port } from '../../../src/log/port/index.js'
-import { program } from '../../support/program.js'
+import type { Port } from '../../src/log/port/index.js'
+import { program } from './program.js'
 
 export type Kind = 'thread' | 'process'
 
-/** A thread or a process, with a script of this folder in it. */
+/** A thread or a process, with a script in it. */
 export interface Host {
   readonly port: Port
   readonly pid: number | undefined
@@ -14,11 +14,13 @@ export interface Host {
   /** The next message that has this. */
   hears<Name extends string>(name: Name): Promise<Record<Name, string>>
   end(): Promise<void>
+  /** Ends it without a word. */
+  kill(): Promise<void>
 }
 
 /** @param serialization of a process; `json` is what a fork has by default */
-export async function start(kind: Kind, script: string, serialization: 'json' | 'advanced' = 'json'): Promise<Host> {
-  const file = await program(new URL(script, import.meta.url))
+export async function start(kind: Kind, script: URL, serialization: 'json' | 'advanced' = 'json'): Promise<Host> {
+  const file = await program(script)
   const host: Worker | ChildProcess =
     kind === 'thread' ? new Worker(file, { execArgv: [] }) : fork(file, { execArgv: [], serialization })
   const say = (message: object): void => {
@@ -47,6 +49,12 @@ export async function start(kind: Kind, script: string, serialization: 'json' | 
         host.on('message', hear)
         host.on('exit', ended)
       }),
+    async kill() {
+      const exit = once(host, 'exit')
+      if (host instanceof Worker) void host.terminate()
+      else host.kill('SIGKILL')
+      await exit
+    },
     async end() {
       const exit = once(host, 'exit')
       say({ end: true })

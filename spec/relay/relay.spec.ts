@@ -1,0 +1,539 @@
+import assert from 'node:assert/strict'
+import { inspect } from 'node:util'
+import type { Continuation } from '../../src/core/continuation.js'
+import { lifeOf } from '../../src/core/continuation.js'
+import {
+  ContinuationManager,
+  type Log,
+  LogError,
+  MemoryLog,
+  Relay,
+  RelayGapError,
+  type RelayKey,
+  type RelayOptions,
+} from '../../src/index.js'
+import { BareHost } from '../support/bare-host.js'
+import { turn, until } from '../support/gate.js'
+import { ManualClock } from '../support/manual-clock.js'
+
+/** A request that waits. */
+function parked(): { host: BareHost; continuation: Continuation } {
+  const host = new BareHost()
+  host.continuation.suspend()
+  void lifeOf(host.continuation).returned(true)
+  return { host, continuation: host.continuation }
+}
+
+/** A log as one process has it, which may stand still: then it reads nothing, and what it appends is there. */
+class Handle implements Log {
+  readonly #log: Log
+  #going: Promise<void> = Promise.resolve()
+  goOn = (): void => {}
+
+  constructor(log: Log) {
+    this.#log = log
+  }
+
+  stop(): void {
+    this.#going = new Promise((resolve) => {
+      this.goOn = resolve
+    })
+  }
+  append(...args: Parameters<Log['append']>) {
+    return this.#log.append(...args)
+  }
+  async read(...args: Parameters<Log['read']>) {
+    await this.#going
+    return this.#log.read(...args)
+  }
+  tail(...args: Parameters<Log['tail']>) {
+    return this.#log.tail(...args)
+  }
+  close() {
+    return this.#log.close()
+  }
+}
+
+/** A process with a manager of its own, as far as a test can be several. */
+interface Process {
+  readonly handle: Handle
+  readonly manager: ContinuationManager
+  readonly relay: Relay
+  readonly trouble: Error[]
+  wait(key?: unknown): Continuation
+}
+
+describe('Relay', () => {
+  let log: MemoryLog
+  let clock: ManualClock
+  let relays: Relay[]
+  beforeEach(() => {
+    log = new MemoryLog()
+    clock = new ManualClock()
+    relays = []
+  })
+  afterEach(async () => {
+    await Promise.all(relays.map((relay) => relay.close()))
+    assert.equal(clock.timers, 0)
+  })
+
+  const begin = async (options: RelayOptions = {}): Promise<Process> => {
+    const handle = new Handle(log)
+    const manager = new ContinuationManager()
+    const trouble: Error[] = []
+    const relay = new Relay(manager, handle, { clock, onTrouble: (error) => trouble.push(error), ...options })
+    relays.push(relay)
+    await relay.ready()
+    return {
+      handle,
+      manager,
+      relay,
+      trouble,
+      wait: (key) => {
+        const { continuation } = parked()
+        manager.stash(continuation, key)
+        return continuation
+      },
+    }
+  }
+  /** So many processes that know one another. */
+  const several = async (count: number, options: RelayOptions = {}): Promise<Process[]> => {
+    const processes: Process[] = []
+    while (processes.length < count) processes.push(await begin(options))
+    await until(() => processes.every(({ relay }) => relay.others === count - 1))
+    clock.advance(1_000)
+    return processes
+  }
+  const pair = async (options: RelayOptions = {}) => (await several(2, options)) as [Process, Process]
+
+  it('resume: all that wait under the key in any process, with the attributes, and a receipt', async () => {
+    const [here, there, elsewhere] = (await several(3)) as [Process, Process, Process]
+    const woken = [here.wait('lobby'), there.wait('lobby'), there.wait('lobby'), elsewhere.wait('lobby')]
+    const other = there.wait('kitchen')
+    const attributes = { message: 'hello', n: [1, { deep: null }] }
+    const { id, ...receipt } = await here.relay.resume('lobby', attributes)
+    assert.match(id, /^\w+-\d+$/)
+    assert.deepEqual(receipt, { woken: 1, elsewhere: 3, silent: 0 })
+    for (const continuation of woken) {
+      assert.equal(continuation.isResumed(), true)
+      assert.equal(continuation.getAttribute('message'), 'hello')
+      assert.deepEqual(continuation.getAttribute('n'), [1, { deep: null }])
+    }
+    assert.equal(other.isResumed(), false)
+  })
+
+  it('keys are told apart as in one process', async () => {
+    const [here, there] = await pair()
+    const keys: RelayKey[] = ['1', 1, true, 'true', null, 'null', undefined, '', 0, -1.5, 'ž "\n']
+    for (const key of keys) there.wait(key)
+    for (const key of keys) {
+      const { woken, elsewhere } = await here.relay.resume(key)
+      assert.deepEqual([woken, elsewhere], [0, 1], String(key))
+    }
+  })
+
+  it('broadcast, and complete', async () => {
+    const [here, there] = await pair()
+    const all = [here.wait('a'), here.wait(), there.wait('b')]
+    assert.deepEqual(
+      { ...(await there.relay.broadcast({ n: 1 })), id: '' },
+      { id: '', woken: 1, elsewhere: 2, silent: 0 },
+    )
+    assert.deepEqual(
+      all.map((continuation) => continuation.getAttribute('n')),
+      [1, 1, 1],
+    )
+    const done = [here.wait('a'), there.wait('a')]
+    const { woken, elsewhere } = await here.relay.complete('a')
+    assert.deepEqual([woken, elsewhere], [1, 1])
+    assert.deepEqual(
+      done.map(({ phase }) => phase),
+      ['completed', 'completed'],
+    )
+  })
+
+  it('fail: here with the error itself, elsewhere with one like it', async () => {
+    const [here, there] = await pair()
+    const hosts = [parked(), parked()] as const
+    here.manager.stash(hosts[0].continuation, 'a')
+    there.manager.stash(hosts[1].continuation, 'a')
+    const error = Object.assign(new RangeError('closed'), {
+      code: 'ERR_CLOSED',
+      statusCode: 410,
+      expose: true,
+      headers: { 'X-Why': 'moved' },
+      secret: 'stays here',
+    })
+    const ended = hosts.map(({ continuation }) => errorOf(continuation))
+    const { woken, elsewhere } = await here.relay.fail('a', error)
+    assert.deepEqual([woken, elsewhere], [1, 1])
+    const [own, others] = (await Promise.all(ended)) as [Error, Error]
+    assert.equal(own, error)
+    assert.ok(others instanceof Error)
+    assert.equal(others.message, 'closed')
+    assert.deepEqual(
+      { ...others },
+      {
+        name: 'RangeError',
+        code: 'ERR_CLOSED',
+        status: 410,
+        statusCode: 410,
+        expose: true,
+        headers: { 'X-Why': 'moved' },
+      },
+    )
+    await here.relay.fail('a', new Error('plain'))
+  })
+
+  describe('what JSON does not hold is refused', () => {
+    class Own {
+      n = 1
+    }
+    const circular: { self?: unknown } = {}
+    circular.self = circular
+    const refused: Record<string, [attributes: object, path: string]> = {
+      'a date': [{ at: new Date(0) }, 'attributes.at'],
+      'a map, deep down': [{ list: [{ map: new Map() }] }, 'attributes.list[0].map'],
+      'an instance of a class': [{ own: new Own() }, 'attributes.own'],
+      NaN: [{ n: Number.NaN }, 'attributes.n'],
+      Infinity: [{ n: [1, Number.POSITIVE_INFINITY] }, 'attributes.n[1]'],
+      'a bigint': [{ n: 1n }, 'attributes.n'],
+      'a function': [{ call: () => 1 }, 'attributes.call'],
+      'a symbol': [{ symbol: Symbol('s') }, 'attributes.symbol'],
+      'undefined in an array': [{ list: [undefined] }, 'attributes.list[0]'],
+      'a hole in an array': [{ list: new Array(1) }, 'attributes.list[0]'],
+      'a cycle': [{ circular }, 'attributes.circular.self'],
+      'its own toJSON': [{ own: { toJSON: () => 5 } }, 'attributes.own'],
+      'a symbol for a name': [{ own: { [Symbol('s')]: 1 } }, 'attributes.own'],
+      'a buffer': [{ bytes: Buffer.from('x') }, 'attributes.bytes'],
+    }
+    for (const [what, [attributes, path]] of Object.entries(refused)) {
+      it(`${what}: ERR_UNSERIALISABLE, which says where`, async () => {
+        const { relay, wait } = await begin()
+        const waiting = wait('a')
+        await assert.rejects(relay.resume('a', attributes), {
+          code: 'ERR_UNSERIALISABLE',
+          name: 'UnserialisableError',
+          path,
+        })
+        await assert.rejects(relay.broadcast(attributes), { code: 'ERR_UNSERIALISABLE', path })
+        assert.equal(waiting.isResumed(), false)
+      })
+    }
+
+    it('the same twice is no cycle, and an undefined property is one that is not there', async () => {
+      const [here, there] = await pair()
+      const waiting = there.wait()
+      const twice = Object.assign(Object.create(null), { n: 1 })
+      await here.relay.resume(undefined, { a: twice, b: [twice], c: undefined })
+      assert.deepEqual([waiting.getAttribute('a'), waiting.getAttribute('b')], [{ n: 1 }, [{ n: 1 }]])
+      assert.equal(waiting.getAttribute('c'), undefined)
+    })
+
+    it('keys, attributes and errors of a wrong type: ERR_INVALID_OPTION', async () => {
+      const { relay } = await begin()
+      for (const key of [{}, [], Symbol('s'), 1n, Number.NaN, Number.POSITIVE_INFINITY, () => {}]) {
+        await assert.rejects(relay.resume(key as string), { code: 'ERR_INVALID_OPTION', name: 'TypeError' })
+        await assert.rejects(relay.complete(key as string), { code: 'ERR_INVALID_OPTION' })
+        await assert.rejects(relay.fail(key as string, new Error()), { code: 'ERR_INVALID_OPTION' })
+      }
+      for (const attributes of [5, null, [], 'text']) {
+        await assert.rejects(relay.resume('a', attributes as object), { code: 'ERR_INVALID_OPTION' })
+      }
+      for (const error of [undefined, null, 'text', {}]) {
+        await assert.rejects(relay.fail('a', error as Error), { code: 'ERR_INVALID_OPTION' })
+      }
+      const headers = { when: new Date(0) }
+      await assert.rejects(relay.fail('a', Object.assign(new Error(), { headers })), { code: 'ERR_UNSERIALISABLE' })
+    })
+
+    it('options of a wrong type: ERR_INVALID_OPTION', () => {
+      const manager = new ContinuationManager()
+      const wrong: object[] = [
+        { name: '' },
+        { gather: -1 },
+        { gather: '1s' },
+        { backlog: 5 },
+        { backlog: { messages: 0 } },
+        { onTrouble: 5 },
+        { gathers: 5 },
+      ]
+      for (const options of wrong) assert.throws(() => new Relay(manager, log, options), { code: 'ERR_INVALID_OPTION' })
+      assert.throws(() => new Relay({} as ContinuationManager, log), { code: 'ERR_INVALID_OPTION' })
+      assert.throws(() => new Relay(manager, {} as Log), { code: 'ERR_INVALID_OPTION' })
+    })
+  })
+
+  it('what was relayed before a process began is not done there', async () => {
+    const { relay } = await begin({ gather: 0 })
+    await relay.resume('a')
+    const late = await begin({ gather: 0 })
+    const waiting = late.wait('a')
+    await relay.resume('b')
+    assert.equal(waiting.isResumed(), false)
+    await relay.resume('a')
+    await until(() => waiting.isResumed())
+  })
+
+  it('relays of other names, and other channels of the log, are left alone', async () => {
+    const [here, there] = [await begin({ gather: 0 }), await begin({ gather: 0, name: 'other' })]
+    const waiting = there.wait('a')
+    await here.relay.resume('a')
+    await log.append('news', { data: '{"do":"resume","key":"a"}' }, { messages: 1, bytes: 100, age: 1_000 })
+    await there.relay.resume('b')
+    assert.equal(waiting.isResumed(), false)
+    assert.equal(there.relay.others, 0)
+  })
+
+  it('where two processes wake the same key at once, the same wins in both', async () => {
+    const [here, there] = await pair({ gather: 0 })
+    for (let round = 0; round < 20; round++) {
+      const waiting = [here.wait('a'), there.wait('a')]
+      await Promise.all([here.relay.resume('a', { by: 'here' }), there.relay.resume('a', { by: 'there' })])
+      await until(() => waiting.every((continuation) => continuation.isResumed()))
+      const [one, other] = waiting.map((continuation) => continuation.getAttribute('by'))
+      assert.equal(one, other)
+    }
+  })
+
+  describe('the receipt', () => {
+    it('counts a process from when it has begun until it closes', async () => {
+      const [here, there] = await pair()
+      there.wait('a')
+      assert.equal((await here.relay.resume('a')).elsewhere, 1)
+      const third = await begin()
+      third.wait('a')
+      assert.equal((await here.relay.resume('a')).elsewhere, 1)
+      await there.relay.close()
+      third.wait('a')
+      assert.deepEqual({ ...(await here.relay.resume('a')), id: '' }, { id: '', woken: 0, elsewhere: 1, silent: 0 })
+      assert.equal(here.relay.others, 1)
+    })
+
+    it('waits for one that has ended without a word as long as `gather` says, once, and says that it is silent', async () => {
+      const [here, there] = await pair({ gather: 500 })
+      there.handle.stop()
+      const waiting = there.wait('a')
+      const asking = here.relay.resume('a')
+      await until(() => clock.next === 500)
+      clock.advance(500)
+      assert.deepEqual({ ...(await asking), id: '' }, { id: '', woken: 0, elsewhere: 0, silent: 1 })
+      assert.deepEqual({ ...(await here.relay.resume('b')), id: '' }, { id: '', woken: 0, elsewhere: 0, silent: 0 })
+
+      // it only stood still: it does what it has missed, and is counted again
+      assert.equal(waiting.isResumed(), false)
+      there.handle.goOn()
+      await until(() => waiting.isResumed() && here.relay.others === 1)
+      there.wait('a')
+      assert.equal((await here.relay.resume('a')).elsewhere, 1)
+    })
+
+    it('in the first moments, while it is not known who is there, waits for as long', async () => {
+      await begin()
+      const late = await begin()
+      const asking = late.relay.resume('a')
+      let answered = false
+      void asking.then(() => {
+        answered = true
+      })
+      await until(() => clock.timers > 2)
+      assert.equal(answered, false)
+      clock.advance(1_000)
+      assert.equal((await asking).silent, 0)
+    })
+
+    it('one that leaves meanwhile is not waited for', async () => {
+      const [here, there] = await pair()
+      there.handle.stop()
+      const asking = here.relay.resume('a')
+      await until(() => clock.timers === 1)
+      await there.relay.close()
+      assert.deepEqual({ ...(await asking), id: '' }, { id: '', woken: 0, elsewhere: 0, silent: 0 })
+    })
+
+    it('with `gather` 0 nobody is asked', async () => {
+      const [here, there] = await pair({ gather: 0 })
+      const waiting = there.wait('a')
+      assert.deepEqual(
+        { ...(await here.relay.resume('a')), id: '' },
+        { id: '', woken: 0, elsewhere: undefined, silent: 0 },
+      )
+      await until(() => waiting.isResumed())
+      assert.deepEqual((await log.read('relay:receipts', 'oldest')).messages, [])
+    })
+  })
+
+  describe('a log in trouble', () => {
+    class Shaky extends MemoryLog {
+      failing = new Set<'append' | 'read' | 'tail'>()
+      deaf = false
+      twice = false
+
+      #check(what: 'append' | 'read' | 'tail'): void {
+        if (this.failing.has(what)) throw new LogError('ERR_LOG_AWAY', `no ${what}`)
+      }
+      override async append(...args: Parameters<Log['append']>) {
+        this.#check('append')
+        return super.append(...args)
+      }
+      override async read(...args: Parameters<Log['read']>) {
+        this.#check('read')
+        return super.read(...args)
+      }
+      override async tail(channel: string, ring: () => void) {
+        this.#check('tail')
+        return super.tail(channel, () => {
+          if (this.deaf) return
+          ring()
+          if (this.twice) ring()
+        })
+      }
+    }
+    let shaky: Shaky
+    beforeEach(() => {
+      shaky = new Shaky()
+      log = shaky
+    })
+
+    it('rings that are lost or doubled do no harm', async () => {
+      const [here, there] = await pair({ gather: 0 })
+      const waiting = ['a', 'b', 'c'].map((key) => there.wait(key))
+      shaky.deaf = true
+      for (const key of ['a', 'b']) {
+        await log.append(
+          'relay',
+          { data: JSON.stringify({ by: 'x', n: 1, do: 'resume', key }) },
+          { messages: 9, bytes: 900, age: 9_000 },
+        )
+      }
+      shaky.deaf = false
+      shaky.twice = true
+      await here.relay.resume('c')
+      await until(() => waiting.every((continuation) => continuation.isResumed()))
+      const again = there.wait('c')
+      await here.relay.resume('d')
+      assert.equal(again.isResumed(), false)
+    })
+
+    it('an append that fails wakes nobody', async () => {
+      const [here, there] = await pair()
+      const waiting = [here.wait('a'), there.wait('a')]
+      shaky.failing.add('append')
+      await assert.rejects(here.relay.resume('a'), { code: 'ERR_LOG_AWAY', message: 'no append' })
+      shaky.failing.clear()
+      await here.relay.resume('b')
+      assert.deepEqual(
+        waiting.map((continuation) => continuation.isResumed()),
+        [false, false],
+      )
+    })
+
+    it('a log that cannot be read: the call fails in doubt, and the wake-up is done when it can', async () => {
+      const [here, there] = await pair()
+      const waiting = [here.wait('a'), there.wait('a')]
+      shaky.failing.add('read')
+      await assert.rejects(here.relay.resume('a', { n: 1 }), { code: 'ERR_LOG_AWAY', inDoubt: true, status: 503 })
+      assert.equal(here.trouble[0]?.message, 'no read')
+      assert.equal(clock.next, 1_000)
+      shaky.failing.clear()
+      clock.advance(1_000)
+      await until(() => waiting.every((continuation) => continuation.isResumed()))
+      assert.equal(waiting[0]?.getAttribute('n'), 1)
+    })
+
+    it('one that is away in the beginning is tried every second, and calls fail meanwhile', async () => {
+      shaky.failing.add('tail')
+      const manager = new ContinuationManager()
+      const trouble: Error[] = []
+      const relay = new Relay(manager, log, { clock, gather: 0, onTrouble: (error) => trouble.push(error) })
+      relays.push(relay)
+      await assert.rejects(relay.ready(), { message: 'no tail' })
+      await assert.rejects(relay.resume('a'), { message: 'no tail' })
+      await until(() => clock.next === 1_000)
+      clock.advance(1_000)
+      await until(() => trouble.length === 2 && clock.next === 1_000)
+      shaky.failing.clear()
+      clock.advance(1_000)
+      const { continuation } = parked()
+      manager.stash(continuation, 'a')
+      const other = await begin({ gather: 0 })
+      await until(() => relay.others === 1)
+      await other.relay.resume('a')
+      await until(() => continuation.isResumed())
+    })
+
+    it('wake-ups that were missed are told, and own ones are done all the same', async () => {
+      const [here, there] = await pair({ gather: 0, backlog: { messages: 2 } })
+      there.handle.stop()
+      const waiting = ['a', 'b', 'c'].map((key) => there.wait(key))
+      const own = there.wait('own')
+      const relaying = there.relay.resume('own')
+      await turn()
+      for (const key of ['a', 'b', 'c']) await here.relay.resume(key)
+      there.handle.goOn()
+      assert.equal((await relaying).woken, 1)
+      assert.deepEqual(
+        [...waiting, own].map((continuation) => continuation.isResumed()),
+        [false, true, true, true],
+      )
+      assert.equal(there.trouble.length, 1)
+      assert.ok(there.trouble[0] instanceof RelayGapError)
+      assert.deepEqual([there.trouble[0].code, there.trouble[0].gap], ['ERR_RELAY_GAP', 'trimmed'])
+      assert.deepEqual(here.trouble, [])
+    })
+
+    it('an entry that nobody understands is told, and keeps none of those behind it', async () => {
+      const { relay, wait, trouble } = await begin({ gather: 0 })
+      const waiting = wait('a')
+      const backlog = { messages: 9, bytes: 900, age: 9_000 }
+      for (const data of ['{', 'null', '{"by":"x","n":1,"do":"resume","attributes":5}']) {
+        await log.append('relay', { data }, backlog)
+      }
+      await relay.resume('a')
+      assert.equal(waiting.isResumed(), true)
+      assert.equal(trouble.length, 3)
+    })
+
+    it('an onTrouble that throws breaks nothing', async () => {
+      const { relay, wait } = await begin({
+        gather: 0,
+        onTrouble: () => {
+          throw new Error('mine')
+        },
+      })
+      const waiting = wait('a')
+      await log.append('relay', { data: '{' }, { messages: 9, bytes: 900, age: 9_000 })
+      await relay.resume('a')
+      assert.equal(waiting.isResumed(), true)
+    })
+  })
+
+  it('after close() calls fail with ERR_LOG_CLOSED, and so do those that wait; nothing reaches it any more', async () => {
+    const [here, there] = await pair({ gather: 0 })
+    here.handle.stop()
+    const waiting = here.wait('a')
+    const relaying = assert.rejects(here.relay.resume('a'), { code: 'ERR_LOG_CLOSED', inDoubt: true })
+    await turn()
+    await here.relay.close()
+    await here.relay.close()
+    await relaying
+    here.handle.goOn()
+    await assert.rejects(here.relay.resume('a'), { code: 'ERR_LOG_CLOSED' })
+    await assert.rejects(here.relay.ready(), { code: 'ERR_LOG_CLOSED' })
+    await there.relay.resume('a')
+    assert.equal(waiting.isResumed(), false)
+  })
+
+  it('shows itself', async () => {
+    const [here] = await pair()
+    here.wait('a')
+    assert.equal(inspect(here.relay), 'Relay { "relay", 1 other processes, 1 waiting here }')
+  })
+})
+
+/** What a continuation that waits is ended with. */
+function errorOf(continuation: Continuation): Promise<Error> {
+  return new Promise((resolve) => {
+    continuation.addContinuationListener({ onError: (_: Continuation, error: unknown) => resolve(error as Error) })
+  })
+}

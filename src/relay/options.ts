@@ -1,0 +1,56 @@
+import { type Clock, systemClock } from '../core/clock.js'
+import { checkCount, checkFunction, checkOptions, checkRange, invalid } from '../core/options.js'
+import type { Backlog, Gap } from '../log/log.js'
+
+export interface RelayOptions {
+  /** Managers that are relayed under the same name in the same log belong together. Default `'relay'`. */
+  name?: string | undefined
+  /**
+   * Milliseconds to wait until the other processes have said how many they woke. 0: nobody is asked. Default 1 000; it takes
+   * that long only where a process has ended without a word or stands still, and in a process's first second.
+   */
+  gather?: number | undefined
+  /** How much is kept for a process that stands still: messages (1 000), bytes (1 MiB), age in milliseconds (60 000). */
+  backlog?: { messages?: number | undefined; bytes?: number | undefined; age?: number | undefined } | undefined
+  /**
+   * Told what goes wrong beside the calls: a `RelayGapError` where wake-ups were missed, and what the log fails with.
+   * Default: a warning of the process.
+   */
+  onTrouble?: ((error: Error) => void) | undefined
+  clock?: Clock | undefined
+}
+
+export interface RelaySettings {
+  readonly name: string
+  readonly gather: number
+  readonly backlog: Backlog
+  readonly onTrouble: (error: Error) => void
+  readonly clock: Clock
+}
+
+export function relaySettings(options: RelayOptions): RelaySettings {
+  checkOptions('A Relay', options, ['name', 'gather', 'backlog', 'onTrouble', 'clock'])
+  const { name = 'relay', gather = 1_000, backlog = {}, clock = systemClock } = options
+  const { onTrouble = (error) => process.emitWarning(error) } = options
+  checkOptions('backlog', backlog, ['messages', 'bytes', 'age'])
+  const { messages = 1_000, bytes = 1_048_576, age = 60_000 } = backlog
+  if (typeof name !== 'string' || name === '') throw invalid('name', 'a string', name)
+  checkRange('gather', gather, 0)
+  checkCount('backlog.messages', messages, 1)
+  checkCount('backlog.bytes', bytes, 1)
+  checkRange('backlog.age', age, 1)
+  checkFunction('onTrouble', onTrouble)
+  return { name, gather, backlog: { messages, bytes, age }, onTrouble, clock }
+}
+
+/** A process has missed wake-ups: it stood still for longer than they are kept, or the log has begun anew. */
+export class RelayGapError extends Error {
+  override readonly name = 'RelayGapError'
+  readonly code: string = 'ERR_RELAY_GAP'
+  readonly gap: Gap
+
+  constructor(name: string, gap: Gap) {
+    super(`Wake-ups of ${JSON.stringify(name)} may have been missed: the log says ${gap}`)
+    this.gap = gap
+  }
+}

@@ -1,0 +1,76 @@
+import { LogError } from '../log/errors.js'
+import type { Position } from '../log/log.js'
+import type { Deed } from './entries.js'
+
+interface Pending {
+  readonly deed: Deed
+  /** As it was given, for those who wait here. */
+  readonly error: Error | undefined
+  /** Where it stands, once it is appended. */
+  at: Position | undefined
+  readonly done: (woken: number) => void
+  readonly failed: (error: Error) => void
+}
+
+/** What this process has relayed and not come across in the log yet. */
+export class OwnDeeds {
+  readonly #act: (deed: Deed, error: Error | undefined) => number
+  readonly #pending = new Map<number, Pending>()
+  /** As far as the log is read. */
+  #read: Position | undefined
+
+  constructor(act: (deed: Deed, error: Error | undefined) => number) {
+    this.#act = act
+  }
+
+  /** @returns how many were decided here, when it is come across */
+  expect(n: number, deed: Deed, error: Error | undefined): Promise<number> {
+    return new Promise((done, failed) => {
+      this.#pending.set(n, { deed, error, at: undefined, done, failed })
+    })
+  }
+
+  appended(n: number, at: Position): void {
+    const pending = this.#pending.get(n)
+    if (pending === undefined) return
+    pending.at = at
+    if (at.epoch === this.#read?.epoch && at.seq <= this.#read.seq) this.comeAcross(n, pending.deed)
+  }
+
+  /** It is its turn. One that nobody waits for any more is done too, as it is everywhere else. */
+  comeAcross(n: number, deed: Deed): void {
+    const pending = this.drop(n)
+    const woken = this.#act(deed, pending?.error)
+    pending?.done(woken)
+  }
+
+  /** @param withGap what was passed over is gone from the log, and yet known here */
+  read(at: Position, withGap: boolean): void {
+    this.#read = at
+    if (!withGap) return
+    for (const [n, { at: own, deed }] of [...this.#pending]) {
+      if (own !== undefined && (own.epoch !== at.epoch || own.seq <= at.seq)) this.comeAcross(n, deed)
+    }
+  }
+
+  /** The log cannot be read: what is in it is done sooner or later, and nobody can say when. */
+  doubt(cause: unknown): void {
+    const code = cause instanceof LogError ? cause.code : 'ERR_LOG_AWAY'
+    const message = 'The log cannot be read: it has the wake-up, which is done when it can be read again'
+    for (const [n, { at, failed }] of [...this.#pending]) {
+      if (at === undefined) continue
+      this.#pending.delete(n)
+      failed(new LogError(code, message, { inDoubt: true, cause }))
+    }
+  }
+
+  failAll(errorOf: () => Error): void {
+    for (const n of [...this.#pending.keys()]) this.drop(n)?.failed(errorOf())
+  }
+
+  drop(n: number): Pending | undefined {
+    const pending = this.#pending.get(n)
+    this.#pending.delete(n)
+    return pending
+  }
+}
