@@ -1,8 +1,9 @@
 // Asks a plain route once a millisecond, or as soon as the answer before is there, and keeps the longest wait.
-import { once } from 'node:events'
-import { connect } from 'node:net'
 import { setPriority } from 'node:os'
 import { answer, now } from '../support/answer.js'
+import { dial } from './client.js'
+import { responseIn } from './framing.js'
+import { get } from './requests.js'
 
 // it shares a core with the clients, and must not wait for them
 let preferred = true
@@ -12,38 +13,47 @@ try {
   preferred = false
 }
 
-const request = 'GET /probe HTTP/1.1\r\nHost: localhost\r\n\r\n'
+const request = get('/probe')
 let probing = false
 let ended
-let waits = []
+let longest = 0
+let socket
+let onAnswer = () => {}
 
-async function probe(socket) {
+async function probe() {
   while (probing) {
+    const answered = new Promise((resolve) => {
+      onAnswer = resolve
+    })
     const sent = now()
     socket.write(request)
-    await once(socket, 'data')
-    waits.push(now() - sent)
+    await answered
+    longest = Math.max(longest, now() - sent)
     await new Promise((resolve) => setTimeout(resolve, 1))
   }
 }
 
-let socket
 answer({
   /** Connects. `true` where it may go before the clients. */
   async open({ port }) {
-    socket = connect({ port, host: '127.0.0.1', noDelay: true })
-    await once(socket, 'connect')
+    let text = ''
+    socket = await dial(port, (more) => {
+      text += more
+      if (responseIn(text) === 0) return
+      text = ''
+      onAnswer()
+    })
     return preferred
   },
   start() {
     probing = true
-    waits = []
-    ended = probe(socket)
+    longest = 0
+    ended = probe()
   },
-  /** Every wait since the start, in microseconds. */
+  /** The longest wait since the start, in microseconds. */
   async stop() {
     probing = false
     await ended
-    return waits
+    return longest
   },
 })

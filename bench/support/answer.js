@@ -5,7 +5,11 @@
  */
 export function answer(answers) {
   process.on('message', async ({ id, question, argument }) => {
-    process.send({ id, answer: await answers[question](argument) })
+    try {
+      process.send({ id, answer: await answers[question](argument) })
+    } catch (error) {
+      process.send({ id, error: error.stack })
+    }
   })
   process.on('disconnect', () => process.exit())
 }
@@ -16,7 +20,9 @@ export function cpu() {
   return user + system
 }
 
+const offset = Number(process.hrtime.bigint()) / 1000 - performance.now() * 1000
+
 /** Microseconds on a clock that all processes of the machine share. */
 export function now() {
-  return Number(process.hrtime.bigint() / 1000n)
+  return offset + performance.now() * 1000
 }

@@ -1,0 +1,1 @@
+export const user = (id) => ({ id, name: 'Ada Lovelace', roles: ['reader', 'writer'], active: true })
