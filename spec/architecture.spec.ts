@@ -14,7 +14,7 @@ const may: Record<string, { rooms: string[]; outside: RegExp }> = {
   flow: { rooms: ['koa', 'manager'], outside: /^(node:|koa$|piscina$)/ },
   relay: { rooms: ['core', 'manager', 'log'], outside: /^$/ },
   client: { rooms: [], outside: /^$/ },
-  log: { rooms: ['core'], outside: /^node:(assert\/strict|child_process|cluster|worker_threads)$/ },
+  log: { rooms: ['core'], outside: /^(node:(assert\/strict|child_process|cluster|worker_threads)|redis)$/ },
 }
 
 function* files(folder: string): Generator<string> {

@@ -10,6 +10,7 @@ import { type Served, serve } from '../support/serve.js'
 import { showLanes } from './lanes.js'
 import { showLimits } from './limits.js'
 import { showProcesses } from './processes.js'
+import { showRedis } from './redis.js'
 import { showShutdown } from './shutdown.js'
 import { run, type Snippet, snippets } from './snippets.js'
 
@@ -345,6 +346,7 @@ describe('what the pages and docstrings show', () => {
   showLanes(shows)
   showLimits(shows)
   showProcesses(shows, runs)
+  showRedis(runs)
   showShutdown(shows)
 
   it('is all looked at', () => {

@@ -1,6 +1,7 @@
 // Clients of all four kinds, every request of theirs at another worker, while messages are published by all workers, and
-// workers are killed, stand still, and their primary stands still: does every client see every message once and in order?
-// `npx tsx spec/soak/faults.ts [threads|processes] [clients] [messages] [rounds] [seconds]`
+// workers are killed, stand still, and where the log lives stands still (the primary, or Redis, which is killed and started
+// again too): does every client see every message once and in order?
+// `npx tsx spec/soak/faults.ts [threads|processes|redis] [clients] [messages] [rounds] [seconds]`
 import { request } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
@@ -8,7 +9,7 @@ import { roundRobin } from '../support/round-robin.js'
 import { type Got, type Line, receive, type Way } from '../support/wire-clients.js'
 import { type Crew, crew, type Kind } from './crew/crew.js'
 
-export type Fault = 'kill' | 'stop' | 'stop primary'
+export type Fault = 'kill' | 'stop' | 'stop log' | 'restart log'
 
 export interface FaultsRun {
   kind: Kind
@@ -31,6 +32,7 @@ export interface FaultsTally {
   changes: number
   killed: number
   stopped: number
+  restarted: number
   /** Published, and the answer was that it is kept. */
   acked: number
   /** Published, and the answer was lost, or that it may be kept. */
@@ -116,23 +118,28 @@ export async function faults(run: FaultsRun): Promise<FaultsTally> {
   }
 }
 
+const nobody = (): number => Number.POSITIVE_INFINITY
+
 /** One fault after the other, evenly over the messages. */
 async function suffer(
   team: Crew,
   { workers, messages, faults, standstill, pause }: FaultsRun,
   acked: () => number,
-): Promise<{ killed: number; stopped: number }> {
-  const suffered = { killed: 0, stopped: 0 }
+): Promise<{ killed: number; stopped: number; restarted: number }> {
+  const suffered = { killed: 0, stopped: 0, restarted: 0 }
   for (const [place, fault] of faults.entries()) {
     while (acked() < (messages * (place + 1)) / (faults.length + 2)) await pause()
     const worker = place % workers
     if (fault === 'kill') {
       suffered.killed++
       await team.kill(worker)
+    } else if (fault === 'restart log') {
+      suffered.restarted++
+      await team.restartLog(() => standstill(nobody))
     } else {
       suffered.stopped++
-      const goOn = fault === 'stop' ? team.stop(worker) : team.stopPrimary()
-      await standstill(fault === 'stop' ? acked : () => Number.POSITIVE_INFINITY)
+      const goOn = fault === 'stop' ? team.stop(worker) : team.stopLog()
+      await standstill(fault === 'stop' ? acked : nobody)
       goOn()
     }
   }
@@ -164,7 +171,8 @@ function ask(method: string, url: string, sent?: string): Promise<{ status: numb
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [kind = 'processes', clients = '100', messages = '20000', rounds = '3', seconds = '5'] = process.argv.slice(2)
   const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
-  const each: Fault[] = ['kill', 'stop', 'kill', 'stop primary']
+  const ofLog: Fault[] = kind === 'redis' ? ['stop log', 'restart log'] : ['stop log']
+  const each: Fault[] = ['kill', 'stop', 'kill', ...ofLog]
   const began = performance.now()
   const tally = await faults({
     kind: kind as Kind,

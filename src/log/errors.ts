@@ -1,11 +1,13 @@
 /**
  * - `ERR_LOG_AWAY`: it cannot be reached
  * - `ERR_LOG_TIMEOUT`: it has not answered in time
+ * - `ERR_LOG_FULL`: so many messages wait to be appended that it takes no more
+ * - `ERR_LOG_REFUSED`: it has answered with an error, which is the `cause`
  * - `ERR_LOG_CLOSED`: `close()` was called
  */
 export type LogTrouble = (typeof troubles)[number]
 
-const troubles = ['ERR_LOG_AWAY', 'ERR_LOG_TIMEOUT', 'ERR_LOG_CLOSED'] as const
+const troubles = ['ERR_LOG_AWAY', 'ERR_LOG_TIMEOUT', 'ERR_LOG_FULL', 'ERR_LOG_REFUSED', 'ERR_LOG_CLOSED'] as const
 
 /** @internal */
 export function isLogTrouble(code: unknown): code is LogTrouble {

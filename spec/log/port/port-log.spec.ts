@@ -4,6 +4,7 @@ import type { Log } from '../../../src/log/log.js'
 import { MemoryLog } from '../../../src/log/memory.js'
 import { LogOwner, PortLog } from '../../../src/log/port/index.js'
 import { type Host, type Kind, start } from '../../support/hosts.js'
+import { fourWrite } from '../four-write.js'
 
 const homes: [title: string, kind: Kind, serialization: 'json' | 'advanced'][] = [
   ['a thread', 'thread', 'json'],
@@ -54,35 +55,9 @@ describe('followers of one log', () => {
       const hosts = await Promise.all(
         Array.from({ length: 4 }, () => start(kind, new URL('writer.ts', import.meta.url))),
       )
-      const ready = hosts.map(({ hears }) => hears('ready'))
-      for (const { port, say } of hosts) {
-        owner.serve(port)
-        say({ areYou: 'ready' })
-      }
-      await Promise.all(ready)
-      const seen = hosts.map(({ hears }) => hears('seen'))
-      for (const [who, { say }] of hosts.entries()) say({ write: { who, count: total / 4, total } })
-      const histories = (await Promise.all(seen)).map(({ seen }) => seen)
-      assert.equal(owner.size, 4)
-      await Promise.all(hosts.map(({ end }) => end()))
+      for (const { port } of hosts) owner.serve(port)
+      await fourWrite(hosts, log, total)
       assert.equal(owner.size, 0)
-
-      const { messages } = await log.read('a', 'oldest')
-      const history = messages.map(({ seq, data }) => `${seq} ${data}`)
-      assert.deepEqual(
-        messages.map(({ seq }) => seq),
-        Array.from({ length: total }, (_, place) => place + 1),
-      )
-      for (const who of hosts.keys()) {
-        const own = messages.map(({ data }) => JSON.parse(data) as number[]).filter(([whose]) => whose === who)
-        assert.deepEqual(
-          own.map(([, n]) => n),
-          Array.from({ length: total / 4 }, (_, place) => place),
-        )
-      }
-      const changes = messages.filter(({ data }, place) => data[1] !== messages[place - 1]?.data[1])
-      assert.ok(changes.length > 100, `the writers took turns ${changes.length} times`)
-      for (const other of histories) assert.equal(other, history.join('\n'))
     })
   }
 })

@@ -1,55 +1,6 @@
 // In a thread or a process of its own: writes to a log that lives in the one of the specs, and follows it.
 import { parentPort } from 'node:worker_threads'
 import { PortLog } from '../../../src/log/port/index.js'
+import { writer } from '../writing.js'
 
-const port = parentPort ?? process
-const log = new PortLog(port)
-const wide = { messages: 100_000, bytes: 100_000_000, age: 3_600_000 }
-const tell = (message: object): void => {
-  if (parentPort === null) process.send?.(message)
-  else parentPort.postMessage(message)
-}
-
-/** Appends so many, a few of them at once. */
-async function write(who: number, count: number): Promise<void> {
-  for (let begun = 0; begun < count; begun += 50) {
-    const some = Array.from({ length: Math.min(50, count - begun) }, (_, place) => begun + place)
-    await Promise.all(some.map((n) => log.append('a', { data: JSON.stringify([who, n]) }, wide)))
-  }
-}
-
-/** All that is in the log, until it is so much. */
-async function follow(total: number): Promise<string> {
-  let ring = (): void => {}
-  let rung = false
-  const stop = await log.tail('a', () => {
-    rung = true
-    ring()
-  })
-  const seen: string[] = []
-  let { messages, next } = await log.read('a', 'oldest', 10_000)
-  for (;;) {
-    for (const { seq, data } of messages) seen.push(`${seq} ${data}`)
-    if (seen.length >= total) break
-    rung = false
-    ;({ messages, next } = await log.read('a', next, 10_000))
-    if (messages.length === 0 && !rung) await new Promise<void>((resolve) => (ring = resolve))
-  }
-  stop()
-  return seen.join('\n')
-}
-
-interface Told {
-  areYou?: 'ready'
-  write?: { who: number; count: number; total: number }
-  end?: true
-}
-
-port.on('message', async ({ areYou, write: what, end }: Told) => {
-  if (areYou !== undefined) tell({ [areYou]: true })
-  if (what !== undefined) {
-    const [seen] = await Promise.all([follow(what.total), write(what.who, what.count)])
-    tell({ seen })
-  }
-  if (end) process.exit()
-})
+writer(new PortLog(parentPort ?? process))

@@ -2,11 +2,12 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { program } from '../../support/program.js'
+import { redisServer } from '../../support/redis-server.js'
 import type { Order, Told } from './primary.js'
 
-export type Kind = 'threads' | 'processes'
+export type Kind = 'threads' | 'processes' | 'redis'
 
-/** Workers that serve one channel, with the log at their primary, which is a process of its own. */
+/** Workers that serve one channel, with the log at their primary, which is a process of its own; or in Redis. */
 export interface Crew {
   /** Where each listens; `undefined` while it is gone. */
   readonly urls: readonly (string | undefined)[]
@@ -16,7 +17,10 @@ export interface Crew {
   kill(worker: number): Promise<void>
   /** It stands still, until it is let go on. */
   stop(worker: number): () => void
-  stopPrimary(): () => void
+  /** Where the log is: the primary stands still, or Redis. */
+  stopLog(): () => void
+  /** Redis ends without a word, and is started again with its data. */
+  restartLog(standstill: () => Promise<void>): Promise<void>
   end(): Promise<void>
 }
 
@@ -25,7 +29,9 @@ export async function crew(kind: Kind, size: number, timeout: number): Promise<C
   const [primaryFile, workerFile] = await Promise.all(
     ['primary.ts', 'worker.ts'].map((name) => program(new URL(name, import.meta.url))),
   )
-  const args = [kind === 'threads' ? 'thread' : 'process', String(size), String(workerFile), String(timeout)]
+  const redis = kind === 'redis' ? await redisServer() : undefined
+  const threadOrProcess = kind === 'threads' ? 'thread' : 'process'
+  const args = [threadOrProcess, String(size), String(workerFile), String(timeout), ...(redis ? [redis.url] : [])]
   const primary = fork(fileURLToPath(primaryFile as URL), args, { execArgv: [] })
   const urls: (string | undefined)[] = Array.from({ length: size }, () => undefined)
   const pids: number[] = []
@@ -58,15 +64,21 @@ export async function crew(kind: Kind, size: number, timeout: number): Promise<C
       await present(worker)
     },
     stop(worker) {
-      if (kind === 'processes') return signal(pids[worker] as number)
+      if (kind !== 'threads') return signal(pids[worker] as number)
       order({ block: worker })
       return () => order({ unblock: worker })
     },
-    stopPrimary: () => signal(primary.pid as number),
+    stopLog: () => signal(redis?.pid ?? (primary.pid as number)),
+    async restartLog(standstill) {
+      await redis?.stop('SIGKILL')
+      await standstill()
+      await redis?.start()
+    },
     async end() {
       const exit = once(primary, 'exit')
       primary.disconnect()
       await exit
+      await redis?.close()
     },
   }
 }

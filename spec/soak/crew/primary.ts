@@ -1,5 +1,5 @@
-// A process that owns a log in memory, with workers that use it from threads or processes of their own, and are started anew
-// when they end. Told by its parent what to do to them.
+// A process that owns a log in memory, with workers that use it from threads or processes of their own (or one in Redis), and
+// are started anew when they end. Told by its parent what to do to them.
 import { type ChildProcess, fork } from 'node:child_process'
 import { Worker } from 'node:worker_threads'
 import { MemoryLog } from '../../../src/log/memory.js'
@@ -15,7 +15,7 @@ export interface Told {
   readonly port: number
 }
 
-const [kind, count, file, timeout] = process.argv.slice(2) as [string, string, string, string]
+const [kind, count, file, timeout, ...redis] = process.argv.slice(2) as [string, string, string, string]
 const owner = new LogOwner(new MemoryLog())
 const workers: (Worker | ChildProcess)[] = []
 const blocks: Int32Array[] = []
@@ -25,7 +25,7 @@ function begin(place: number): void {
   const worker =
     kind === 'thread'
       ? new Worker(new URL(file), { workerData: { timeout, block }, execArgv: [] })
-      : fork(new URL(file), [timeout], { execArgv: [] })
+      : fork(new URL(file), [timeout, ...redis], { execArgv: [] })
   workers[place] = worker
   blocks[place] = block
   owner.serve(worker)

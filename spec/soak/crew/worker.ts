@@ -1,14 +1,19 @@
-// One of the workers: serves a channel whose log lives with the primary.
+// One of the workers: serves a channel whose log lives with the primary, or in Redis.
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { parentPort, workerData } from 'node:worker_threads'
 import Koa from 'koa'
 import { Channel, continuations, LogError } from '../../../src/index.js'
 import { PortLog } from '../../../src/log/port/index.js'
+import { RedisLog } from '../../../src/log/redis/index.js'
 
 const port = parentPort ?? process
 const { timeout, block } = (workerData as { timeout: string; block: Int32Array } | null) ?? { timeout: process.argv[2] }
-const log = new PortLog(port, { timeout: Number(timeout) })
+const redis = process.argv[3]
+const log =
+  redis === undefined
+    ? new PortLog(port, { timeout: Number(timeout) })
+    : new RedisLog({ url: redis, wait: Number(timeout), timeout: Number(timeout) })
 const channel = new Channel('faults', { log, backlog: { messages: 10_000_000, bytes: 1_000_000_000 } })
 
 const app = new Koa()

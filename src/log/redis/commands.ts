@@ -1,0 +1,161 @@
+import { LogError } from '../errors.js'
+import type { RedisClient } from './client.js'
+import { Connection, type ConnectionSettings } from './connection.js'
+
+/** `connecting`: it was never open so far; `away`: it was lost, and is being opened again. */
+export type RedisLogState = 'idle' | 'connecting' | 'open' | 'away' | 'closed'
+
+export interface Command {
+  /** What is run, by a name that Redis has for it: the text comes after where it has forgotten it. */
+  readonly script: string
+  readonly keys: readonly string[]
+  /** @param run the server that it goes to */
+  readonly args: (run: string) => readonly string[]
+  /** Milliseconds for which it may be sent again. Default: always. */
+  readonly again?: number
+}
+
+interface Call extends Command {
+  readonly resolve: (reply: unknown) => void
+  readonly reject: (error: Error) => void
+  /** When it was sent first. */
+  said: number | undefined
+}
+
+export interface Calling<Reply> {
+  readonly reply: Promise<Reply>
+  /** It was sent, and may have been done. */
+  readonly said: boolean
+  /** It is not sent again, and its reply never comes. */
+  cancel(): void
+}
+
+export interface CommandsOptions extends ConnectionSettings {
+  readonly scripts: readonly string[]
+  /** Called after each change, before what waits is sent. */
+  readonly changed: (state: RedisLogState) => void
+}
+
+/** Who answers so is not, or not yet, the server that holds the data; another may be, or this one later. */
+const notNow = /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|NOREPLICAS|BUSY|UNBLOCKED) /
+
+/**
+ * Runs scripts on Redis, in order, over one connection. What has no reply when the connection is lost is sent again over the
+ * next one: so all that is called must be fit to be done twice.
+ */
+export class Commands {
+  readonly #options: CommandsOptions
+  readonly #connection: Connection
+  readonly #calls = new Set<Call>()
+  readonly #names = new Map<string, string>()
+  readonly #opened: (() => void)[] = []
+  #client: RedisClient | undefined
+  #run = ''
+  #state: RedisLogState = 'idle'
+
+  constructor(options: CommandsOptions) {
+    this.#options = options
+    this.#connection = new Connection({
+      ...options,
+      greet: (client) => this.#greet(client),
+      opened: (client) => {
+        this.#client = client
+        this.#change('open')
+        for (const resolve of this.#opened.splice(0)) resolve()
+        for (const call of this.#calls) this.#sendAgain(call, client)
+      },
+      lost: () => {
+        this.#client = undefined
+        this.#change('away')
+      },
+    })
+  }
+
+  get state(): RedisLogState {
+    return this.#state
+  }
+
+  open(): void {
+    if (this.#state !== 'idle') return
+    this.#change('connecting')
+    this.#connection.open()
+  }
+
+  /** Resolves when it is open. */
+  opened(): Promise<void> {
+    this.open()
+    return this.#state === 'open' ? Promise.resolve() : new Promise((resolve) => this.#opened.push(resolve))
+  }
+
+  call<Reply>(command: Command): Calling<Reply> {
+    this.open()
+    let call!: Call
+    const reply = new Promise<unknown>((resolve, reject) => {
+      call = { ...command, resolve, reject, said: undefined }
+    })
+    this.#calls.add(call)
+    if (this.#client !== undefined) this.#send(call, this.#client)
+    return {
+      reply: reply as Promise<Reply>,
+      get said() {
+        return call.said !== undefined
+      },
+      cancel: () => this.#calls.delete(call),
+    }
+  }
+
+  close(): void {
+    this.#client = undefined
+    this.#change('closed')
+    this.#connection.close()
+    this.#calls.clear()
+  }
+
+  #change(state: RedisLogState): void {
+    this.#state = state
+    this.#options.changed(state)
+  }
+
+  async #greet(client: RedisClient): Promise<void> {
+    const about = await client.sendCommand(['INFO', 'server']).catch((error: Error) => {
+      // where nobody may ask, a server that was started again is not told from the one before
+      if (/^NOPERM /.test(error.message)) return ''
+      throw error
+    })
+    const [, run = ''] = /^run_id:(\w+)/m.exec(String(about)) ?? []
+    this.#run = run
+    for (const script of this.#options.scripts) {
+      this.#names.set(script, String(await client.sendCommand(['SCRIPT', 'LOAD', script])))
+    }
+  }
+
+  #sendAgain(call: Call, client: RedisClient): void {
+    const { said, again = Number.POSITIVE_INFINITY } = call
+    if (said === undefined || this.#options.clock.now() - said < again) this.#send(call, client)
+    else {
+      this.#calls.delete(call)
+      call.reject(new LogError('ERR_LOG_AWAY', 'Redis was away for too long to send it again', { inDoubt: true }))
+    }
+  }
+
+  #send(call: Call, client: RedisClient, by: 'EVALSHA' | 'EVAL' = 'EVALSHA'): void {
+    const { script, keys, args } = call
+    const what = by === 'EVAL' ? script : (this.#names.get(script) as string)
+    call.said ??= this.#options.clock.now()
+    client.sendCommand([by, what, String(keys.length), ...keys, ...args(this.#run)]).then(
+      (reply) => {
+        if (this.#calls.delete(call)) call.resolve(reply)
+      },
+      (error: Error) => {
+        // what was lost with its connection waits for the next one
+        if (this.#client !== client || !this.#calls.has(call)) return
+        if (/^NOSCRIPT /.test(error.message)) this.#send(call, client, 'EVAL')
+        else if (notNow.test(error.message)) this.#connection.drop(error)
+        else {
+          this.#calls.delete(call)
+          call.reject(new LogError('ERR_LOG_REFUSED', `Redis refuses: ${error.message}`, { cause: error }))
+        }
+      },
+    )
+  }
+}

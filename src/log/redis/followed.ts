@@ -1,0 +1,122 @@
+import type { After, Position, Reading } from '../log.js'
+import { type Memory, Recent } from './recent.js'
+
+/** What is read of a channel, and where its end was then. */
+export interface ReadUp extends Reading {
+  readonly last: number
+  readonly age: number
+}
+
+export interface FollowedOptions {
+  readonly memory: Memory
+  readonly now: () => number
+  /** Reads what came after the position; without one, where the end is. */
+  readonly read: (after: Position | 'now') => Promise<ReadUp>
+}
+
+/** One channel that is followed: reads on whenever it has grown, and then rings. */
+export class Followed {
+  readonly #options: FollowedOptions
+  readonly #bells = new Set<() => void>()
+  readonly recent: Recent
+  /** Resolves when it is known where the channel ends, and so what is new. */
+  readonly first: Promise<void>
+  #begun!: () => void
+  #failed!: (error: Error) => void
+  #reading: Promise<void> | undefined
+  #isBehind = false
+  /** Up to where this process has appended. */
+  #own: Position | undefined
+
+  constructor(options: FollowedOptions) {
+    this.#options = options
+    this.recent = new Recent(options.memory)
+    this.first = new Promise((resolve, reject) => {
+      this.#begun = resolve
+      this.#failed = reject
+    })
+    this.first.catch(() => {})
+  }
+
+  get isFollowed(): boolean {
+    return this.#bells.size > 0
+  }
+
+  hang(ring: () => void): () => void {
+    // a bell of its own, so that the same function may be hung up twice
+    const bell = (): void => ring()
+    this.#bells.add(bell)
+    return () => {
+      this.#bells.delete(bell)
+    }
+  }
+
+  /** Reads on, from now or once more when the reading under way is done. */
+  readOn(): Promise<void> {
+    this.#isBehind = true
+    this.#reading ??= this.#readUp()
+    this.#reading.then(this.#begun, this.#failed)
+    return this.#reading
+  }
+
+  /** @returns undefined where Redis must be asked */
+  read(after: After, bytes: number): Reading | undefined {
+    const { end } = this.recent
+    if (end === undefined || after === 'oldest') return undefined
+    // what this process has appended must be there
+    if (this.#own !== undefined && isBehind(end, this.#own)) return undefined
+    return this.recent.read(after === 'now' ? end : after, bytes, this.#options.now())
+  }
+
+  /** Somebody has appended up to there. */
+  heard(position: Position): void {
+    const { end } = this.recent
+    if (end === undefined) this.#isBehind ||= this.#reading !== undefined
+    else if (isBehind(end, position)) this.readOn().catch(() => {})
+  }
+
+  /** This process has appended up to there. */
+  appended(position: Position, messages: Reading['messages'], age: number): void {
+    this.#own = position
+    const { end } = this.recent
+    const follows = end?.epoch === position.epoch && end.seq + messages.length === position.seq
+    if (follows) {
+      this.recent.take({ messages, next: position }, age, this.#options.now())
+      this.#ring()
+    } else this.heard(position)
+  }
+
+  async #readUp(): Promise<void> {
+    try {
+      while (this.#isBehind) {
+        this.#isBehind = false
+        const { end } = this.recent
+        const own = this.#own
+        const reading = unknown(await this.#options.read(end ?? 'now'), this.recent.end)
+        if (this.#own === own) this.#own = undefined
+        this.#isBehind ||= reading.next.seq < reading.last
+        if (reading.gap === undefined && end !== undefined && reading.messages.length === 0) continue
+        this.recent.take(reading, reading.age, this.#options.now())
+        if (end !== undefined) this.#ring()
+      }
+    } finally {
+      // in the same step as the last look at whether there is more
+      this.#reading = undefined
+    }
+  }
+
+  #ring(): void {
+    for (const ring of [...this.#bells]) ring()
+  }
+}
+
+/** A position of another epoch may be anywhere. */
+function isBehind(end: Position, position: Position): boolean {
+  return end.epoch !== position.epoch || end.seq < position.seq
+}
+
+/** Without what this process has appended while it was read. */
+function unknown(reading: ReadUp, end: Position | undefined): ReadUp {
+  if (reading.gap !== undefined || end?.epoch !== reading.next.epoch) return reading
+  return { ...reading, messages: reading.messages.filter(({ seq }) => seq > end.seq) }
+}

@@ -1,0 +1,5 @@
+export { LogError, type LogTrouble } from '../errors.js'
+export type { RedisClient } from './client.js'
+export type { RedisLogState } from './commands.js'
+export type { RedisLogOptions } from './options.js'
+export { RedisLog, type RedisLogStatistics } from './redis-log.js'

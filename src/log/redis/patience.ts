@@ -1,0 +1,82 @@
+import type { Clock } from '../../core/clock.js'
+
+/** Something that waits for Redis. */
+export interface Waiting {
+  since: number
+  readonly expire: () => void
+}
+
+/** A timer that fires so many milliseconds too late says that this process itself stood still. */
+const STOOD_STILL = 250
+/** So long it then has for the answers that came meanwhile. */
+const GRACE = 1_000
+
+/** Lets nobody wait for longer than the span. One timer serves all. */
+export class Patience {
+  readonly #clock: Clock
+  readonly #waiting = new Set<Waiting>()
+  #span: number
+  #timer: unknown
+  #due = 0
+
+  constructor(clock: Clock, span: number) {
+    this.#clock = clock
+    this.#span = span
+  }
+
+  get size(): number {
+    return this.#waiting.size
+  }
+
+  add(expire: () => void): Waiting {
+    const waiting = { since: this.#clock.now(), expire }
+    this.#waiting.add(waiting)
+    // once set, the timer looks for itself whether there is still somebody
+    if (this.#timer === undefined) this.#arm(this.#span)
+    return waiting
+  }
+
+  delete(waiting: Waiting): void {
+    this.#waiting.delete(waiting)
+  }
+
+  /** From now on everybody, those too that wait already, may wait for so many milliseconds. */
+  allow(span: number): void {
+    this.#span = span
+    const now = this.#clock.now()
+    for (const waiting of this.#waiting) waiting.since = now
+    this.#clock.clearTimeout(this.#timer)
+    this.#timer = undefined
+    if (this.#waiting.size > 0) this.#arm(span)
+  }
+
+  /** Nobody waits any longer. */
+  end(): void {
+    this.#clock.clearTimeout(this.#timer)
+    this.#expire(Number.POSITIVE_INFINITY)
+  }
+
+  #arm(ms: number): void {
+    if (ms === Number.POSITIVE_INFINITY) return
+    this.#due = this.#clock.now() + ms
+    this.#timer = this.#clock.setTimeout(() => this.#look(), ms, undefined)
+  }
+
+  #look(): void {
+    this.#timer = undefined
+    const now = this.#clock.now()
+    if (now - this.#due > STOOD_STILL && this.#waiting.size > 0) this.#arm(GRACE)
+    else this.#expire(now - this.#span)
+    const [oldest] = this.#waiting
+    if (this.#timer === undefined && oldest !== undefined) this.#arm(oldest.since + this.#span - now)
+  }
+
+  /** Those that wait since then, or longer. */
+  #expire(since: number): void {
+    for (const waiting of this.#waiting) {
+      if (waiting.since > since) return
+      this.#waiting.delete(waiting)
+      waiting.expire()
+    }
+  }
+}
