@@ -420,6 +420,7 @@ describe('Relay', () => {
       const waiting = [here.wait('a'), there.wait('a')]
       shaky.failing.add('append')
       await assert.rejects(here.relay.resume('a'), { code: 'ERR_LOG_AWAY', message: 'no append' })
+      assert.match(inspect(here.relay), /, 0 under way/)
       shaky.failing.clear()
       await here.relay.resume('b')
       assert.deepEqual(
@@ -527,7 +528,7 @@ describe('Relay', () => {
   it('shows itself', async () => {
     const [here] = await pair()
     here.wait('a')
-    assert.equal(inspect(here.relay), 'Relay { "relay", 1 other processes, 1 waiting here }')
+    assert.equal(inspect(here.relay), 'Relay { "relay", 1 other processes, 1 waiting here, 0 under way }')
   })
 })
 

@@ -23,6 +23,10 @@ export class OwnDeeds {
     this.#act = act
   }
 
+  get size(): number {
+    return this.#pending.size
+  }
+
   /** @returns how many were decided here, when it is come across */
   expect(n: number, deed: Deed, error: Error | undefined): Promise<number> {
     return new Promise((done, failed) => {

@@ -158,7 +158,8 @@ export class Relay {
 
   /** @internal */
   [Symbol.for('nodejs.util.inspect.custom')](): string {
-    return `Relay { ${JSON.stringify(this.name)}, ${this.others} other processes, ${this.manager.size} waiting here }`
+    const facts = [`${this.others} other processes`, `${this.manager.size} waiting here`, `${this.#own.size} under way`]
+    return `Relay { ${JSON.stringify(this.name)}, ${facts.join(', ')} }`
   }
 
   #start(): void {

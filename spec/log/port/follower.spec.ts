@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict'
+import { inspect } from 'node:util'
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
+import Koa from 'koa'
+import { Channel } from '../../../src/index.js'
 import type { After, Reading } from '../../../src/log/log.js'
 import { MemoryLog } from '../../../src/log/memory.js'
 import { LogOwner, type Port, PortLog, type PortLogOptions } from '../../../src/log/port/index.js'
 import { turn, until } from '../../support/gate.js'
 import { ManualClock } from '../../support/manual-clock.js'
 import { type PortPair, portPair } from '../../support/port-pair.js'
+import { serve } from '../../support/serve.js'
 
 const wide = { messages: 10_000, bytes: 100_000_000, age: 3_600_000 }
 
@@ -236,6 +240,32 @@ describe('PortLog and LogOwner', () => {
       await until(() => seen.length === 1_000)
     })
 
+    it('is told again when it has heard, if there was more meanwhile', async () => {
+      owner.serve(pair.ends[0])
+      const log = follow()
+      let rings = 0
+      await log.tail('a', () => rings++)
+      pair.hold()
+      await append(kept)
+      await append(kept)
+      pair.release()
+      await until(() => rings === 2)
+    })
+
+    it('many requests that are held in it are woken by one read', async () => {
+      owner.serve(pair.ends[0])
+      const channel = new Channel('news', { log: follow() })
+      const served = await serve(new Koa().use(channel.subscriber()))
+      const asking = Array.from({ length: 300 }, () => served.get('/'))
+      await until(() => channel.waiters.size === 300)
+      kept.reads = 0
+      await kept.append('news', { data: '"hello"' }, wide)
+      for (const { body } of await Promise.all(asking)) assert.equal(JSON.parse(body).messages[0].data, 'hello')
+      assert.ok(kept.reads <= 3, `${kept.reads} reads`)
+      await channel.close()
+      await served.close()
+    })
+
     it('asks for 16 reads at once, and for the same only once', async () => {
       owner.serve(pair.ends[0])
       const log = follow()
@@ -412,6 +442,23 @@ describe('PortLog and LogOwner', () => {
       assert.deepEqual(await keptData(), ['1', '2'])
     })
 
+    it('calls that wait when the port closes, wait from then on', async () => {
+      owner.serve(pair.ends[0])
+      const log = follow({ wait: 2_000 })
+      await append(log)
+      pair.hold()
+      const failing = assert.rejects(append(log), { code: 'ERR_LOG_AWAY', inDoubt: true })
+      await turn()
+      clock.advance(20_000)
+      pair.cut()
+      assert.equal(clock.next, 2_000)
+      clock.advance(1_999)
+      await turn()
+      assert.equal(inspect(log), 'PortLog { "log", away, 1 calls wait }')
+      clock.advance(1)
+      await failing
+    })
+
     it('a tail that could not be begun again is tried until it can', async () => {
       const log = follow()
       let rings = 0
@@ -437,6 +484,78 @@ describe('PortLog and LogOwner', () => {
       await until(() => rings === 1)
       heir.close()
     })
+  })
+
+  it('who waits for a message goes on waiting when the owner ends, and has it from another one', async () => {
+    const stop = owner.serve(pair.ends[0])
+    const channel = new Channel('news', { log: follow() })
+    const served = await serve(new Koa().use(channel.subscriber()))
+    const asking = served.get('/?cursor=0')
+    await until(() => channel.waiters.size === 1)
+    stop()
+    await until(() => [...open].every(({ state }) => state === 'away'))
+    const refused = await served.get('/')
+    assert.equal(refused.status, 503)
+    assert.match(refused.headers['retry-after'] ?? '', /^[1-5]$/)
+    assert.equal(served.errors.length, 1)
+    assert.equal(channel.waiters.size, 1)
+    await kept.append('news', { data: '"hello"' }, wide)
+    owner.serve(pair.ends[0])
+    assert.equal(JSON.parse((await asking).body).messages[0].data, 'hello')
+    await channel.close()
+    await served.close()
+  })
+
+  it('the owner forgets the results that have arrived, and those of followers that have none', async () => {
+    owner.serve(pair.ends[0])
+    const log = follow()
+    for (let count = 0; count < 100; count++) await append(log)
+    assert.equal(inspect(owner), 'LogOwner { "log", 1 followers, 1 results they have not heard of }')
+    await log.read('a', 'now')
+    assert.equal(inspect(owner), 'LogOwner { "log", 1 followers, 0 results they have not heard of }')
+    await append(log)
+    await log.close()
+    await until(() => owner.size === 0)
+    assert.equal(inspect(owner), 'LogOwner { "log", 0 followers, 0 results they have not heard of }')
+  })
+
+  it('and keeps those of 1 000 that have left without a word', async () => {
+    for (let count = 0; count < 1_010; count++) {
+      const own = portPair()
+      owner.serve(own.ends[0])
+      const log = new PortLog(own.ends[1])
+      await append(log)
+      own.cut()
+    }
+    for (let count = 0; count < 1_010; count++) {
+      const own = portPair()
+      owner.serve(own.ends[0])
+      const log = new PortLog(own.ends[1])
+      await log.read('a', 'now', 1)
+      own.cut()
+    }
+    assert.equal(inspect(owner), 'LogOwner { "log", 0 followers, 1000 results they have not heard of }')
+  })
+
+  it('a follower that has gone on over another port is still there when the first one closes', async () => {
+    owner.serve(pair.ends[0])
+    const log = follow()
+    let rings = 0
+    await log.tail('a', () => rings++)
+    const first = pair
+    // its farewell does not arrive
+    first.hold()
+    pair = portPair()
+    owner.serve(pair.ends[0])
+    log.attach(pair.ends[1])
+    await append(log)
+    await until(() => rings > 0)
+    first.cut()
+    assert.equal(owner.size, 1)
+    assert.equal(first.ends[1].listeners, 0)
+    const before = rings
+    await append(kept)
+    await until(() => rings > before)
   })
 
   it('a MessagePort of a channel: its close is seen at both ends', async () => {

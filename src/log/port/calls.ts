@@ -43,11 +43,6 @@ export class Calls implements Iterable<Call> {
     return this.#calls.size
   }
 
-  /** Numbers from 1, for calls and whatever else needs one. */
-  next(): number {
-    return ++this.#last
-  }
-
   /** Results of appends below this number have come. */
   get done(): number {
     const [oldest = this.#last + 1] = this.#appends
@@ -60,7 +55,7 @@ export class Calls implements Iterable<Call> {
     resolve: (answer: unknown) => void,
     reject: (error: Error) => void,
   ): Call {
-    const call: Call = { n: this.next(), ask, isAppend, resolve, reject, since: this.#clock.now(), said: false }
+    const call: Call = { n: ++this.#last, ask, isAppend, resolve, reject, since: this.#clock.now(), said: false }
     this.#calls.set(call.n, call)
     if (isAppend) this.#appends.add(call.n)
     if (this.#calls.size === 1) this.#arm()

@@ -90,6 +90,13 @@ export class LogOwner {
     for (const served of [...this.#ports.values()]) served.leave()
   }
 
+  /** @internal */
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    let unheard = 0
+    for (const { size } of this.#appended.values()) unheard += size
+    return `LogOwner { ${JSON.stringify(this.#house.name)}, ${this.size} followers, ${unheard} results they have not heard of }`
+  }
+
   #comes(from: string, port: object): Appended {
     const appended = this.#appended.get(from) ?? new Map()
     this.#appended.delete(from)

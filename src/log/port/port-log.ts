@@ -72,7 +72,6 @@ export class PortLog implements Log {
   readonly #outbox: Outbox<Asked>
   #line: Line | undefined
   #state: PortLogState = 'away'
-  #hello = 0
 
   /**
    * @param port `parentPort` in a thread, `process` in a process that was forked, or any `MessagePort`
@@ -115,13 +114,10 @@ export class PortLog implements Log {
    */
   attach(port: Port | null): void {
     if (this.#state === 'closed') throw closed()
-    let line: Line | undefined
     const heard = (message: unknown): void => {
-      if (line === this.#line && isOurs<ToFollower>(message, this.#name, 'to')) this.#hear(message)
+      if (isOurs<ToFollower>(message, this.#name, 'to')) this.#hear(message)
     }
-    line = listen(port as Port, heard, () => {
-      if (line === this.#line) this.#lost(undefined)
-    })
+    const line = listen(port as Port, heard, () => this.#lost(undefined))
     if (this.#line !== undefined) this.#leave()
     this.#line = line
     this.#greet()
@@ -161,6 +157,11 @@ export class PortLog implements Log {
     this.#calls.failAll(({ said, isAppend }) => closed(said && isAppend))
   }
 
+  /** @internal */
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return `PortLog { ${JSON.stringify(this.#name)}, ${this.#state}, ${this.#calls.size} calls wait }`
+  }
+
   async #ask<Answer>(isAppend: boolean, ask: (call: Call) => Asked, heard?: () => void): Promise<Answer> {
     if (this.#state === 'closed') throw closed()
     if (this.#state === 'away' && this.#wait === 0) throw away(false)
@@ -193,8 +194,7 @@ export class PortLog implements Log {
     this.#calls.wait(this.#timeout)
     this.#outbox.drop()
     this.#tails.lost()
-    this.#hello = this.#calls.next()
-    this.#post([['hello', this.#hello]])
+    this.#post([['hello']])
   }
 
   #hear({ to, words }: ToFollower): void {
@@ -208,7 +208,7 @@ export class PortLog implements Log {
         this.#greet()
         break
       case 'welcome':
-        this.#welcomed(word[1])
+        this.#welcomed()
         break
       case 'answer':
         this.#calls.answer(word[1], word[2])
@@ -231,8 +231,9 @@ export class PortLog implements Log {
     this.#tails.ring(channel)
   }
 
-  #welcomed(hello: number): void {
-    if (hello !== this.#hello || this.#state !== 'greeting') return
+  #welcomed(): void {
+    // it may have said hello more than once, and what it says next comes after all of them
+    if (this.#state !== 'greeting') return
     this.#state = 'open'
     this.#calls.wait(this.#timeout)
     for (const call of this.#calls) this.#sayCall(call)

@@ -52,21 +52,20 @@ export class ServedPort {
 
   #hear({ from, done, words }: ToOwner): void {
     for (const word of words) {
+      if (word[0] === 'hello') this.#welcome(from)
       const guest = this.#guests.get(from)?.guest
-      if (word[0] === 'hello') this.#welcome(from, word[1])
-      else if (word[0] === 'bye') this.#forget(from)
-      else if (guest !== undefined) {
-        guest.forget(done)
-        guest.hear(word)
-      } else {
+      if (guest === undefined) {
         // it says all of this again, after its hello
-        this.#post(from, [['who']])
+        if (word[0] !== 'bye') this.#post(from, [['who']])
         break
       }
+      guest.forget(done)
+      if (word[0] === 'bye') this.#forget(from)
+      else guest.hear(word)
     }
   }
 
-  #welcome(from: string, n: number): void {
+  #welcome(from: string): void {
     this.#forget(from)
     const outbox = new Outbox<Told>(this.#house.clock, (words) => this.#post(from, words))
     const guest = new Guest(this.#house, this.#house.comes(from, this), (word) => {
@@ -74,7 +73,7 @@ export class ServedPort {
       if (this.#guests.get(from)?.outbox === outbox) outbox.say(word)
     })
     this.#guests.set(from, { guest, outbox })
-    outbox.say(['welcome', n])
+    outbox.say(['welcome'])
   }
 
   #forget(from: string): void {

@@ -41,7 +41,7 @@ export type Append = readonly [
 export type Asked =
   | Append
   /** I begin: forget what you knew of my tails. */
-  | readonly ['hello', n: number]
+  | readonly ['hello']
   | readonly ['read', n: number, channel: string, after: After, bytes: number | null]
   | readonly ['tail', n: number, channel: string]
   | readonly ['stop', channel: string]
@@ -52,7 +52,7 @@ export type Asked =
 export type Told =
   /** I do not know you: say hello. */
   | readonly ['who']
-  | readonly ['welcome', n: number]
+  | readonly ['welcome']
   | readonly ['answer', n: number, answer: Answer]
   | readonly ['failure', n: number, failure: Failure]
   | readonly ['ring', channel: string]
