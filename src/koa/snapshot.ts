@@ -8,116 +8,198 @@ interface Inside {
   request: { params?: unknown }
 }
 
-type Named = Record<string, unknown>
+/** What stood at the boundary already, set by whatever is above it. */
+interface Above {
+  readonly status: number
+  /** HTTP/2 has none, and warns of one that is read or set. */
+  readonly message: string | undefined
+  readonly headers: readonly (readonly [name: string, value: number | string | string[]])[] | undefined
+  readonly body: unknown
+  readonly explicitStatus: boolean | undefined
+  readonly explicitNullBody: boolean | undefined
+  readonly respond: boolean | undefined
+  readonly removals: Removals
+  readonly routing: Routing
+  readonly paramsSeen: ParamsSeen | undefined
+}
+
+/** Node's word on what it adds to a response by itself, and no more once somebody has removed it. */
+interface Removals {
+  sendDate: boolean
+  _removedConnection: boolean
+  _removedContLen: boolean
+  _removedTE: boolean
+}
+
+/** What routers leave on the context: @koa/router, those that follow its names, and koa-mount. The path is looked at apart. */
+interface Routing {
+  params?: unknown
+  captures?: unknown
+  /** Grows in place. */
+  matched?: unknown
+  router?: unknown
+  routerPath?: unknown
+  routerName?: unknown
+  routeMatched?: unknown
+  mountPath?: unknown
+  _matchedRoute?: unknown
+  _matchedRouteName?: unknown
+}
+
+/** As Koa hands a context on: nearly always nothing stands there yet, and then nothing is kept. */
+const untouched: Above = {
+  status: 404,
+  message: undefined,
+  headers: undefined,
+  body: undefined,
+  explicitStatus: undefined,
+  explicitNullBody: undefined,
+  respond: undefined,
+  removals: { sendDate: true, _removedConnection: false, _removedContLen: false, _removedTE: false },
+  routing: {},
+  paramsSeen: undefined,
+}
 
 /**
  * How the response and the routing stood at the boundary, so that each dispatch begins there.
  *
  * `ctx.state`, the parsed body and whatever else hangs on the context stay as they are.
+ *
+ * What is looked at is named one by one and not by a list: every request comes by, and by a list it takes several times
+ * as long. Nothing is written that stands there already: a property more would be a new shape of object to the engine.
  */
 export class Snapshot {
-  readonly #status: number
-  /** HTTP/2 has none, and warns of one that is read or set. */
-  readonly #message: string | undefined
-  readonly #headers: readonly (readonly [name: string, value: number | string | string[]])[] | undefined
-  readonly #removals: Named
-  readonly #body: unknown
-  readonly #explicitStatus: boolean | undefined
-  readonly #explicitNullBody: boolean | undefined
-  readonly #respond: boolean | undefined
   readonly #url: string | undefined
   readonly #method: string | undefined
-  readonly #routing: Named
-  readonly #paramsSeen: ParamsSeen | undefined
+  readonly #above: Above
 
   constructor(ctx: Koa.Context) {
-    const { res, req } = ctx
-    const { response, respond } = ctx as unknown as Inside
-    this.#status = res.statusCode
-    this.#message = req.httpVersionMajor < 2 ? res.statusMessage : undefined
-    this.#headers = headersOf(res)
-    this.#removals = removalsOf(res as unknown as Named)
-    this.#body = response._body
-    this.#explicitStatus = response._explicitStatus
-    this.#explicitNullBody = response._explicitNullBody
-    this.#respond = respond
+    const { req } = ctx
     this.#url = req.url
     this.#method = req.method
-    this.#routing = routingOf(ctx as unknown as Named)
-    this.#paramsSeen = seenAbove(ctx)
+    this.#above = isUntouched(ctx) ? untouched : above(ctx)
   }
 
   restore(ctx: Koa.Context): void {
     const { res, req } = ctx
-    req.url = this.#url
-    req.method = this.#method
-    this.#restoreRouting(ctx)
-    if (res.headersSent) return
     const inside = ctx as unknown as Inside
     const { response } = inside
-    if (response._body !== this.#body) {
+    const { status, message, headers, body, explicitStatus, explicitNullBody, respond, removals } = this.#above
+    if (req.url !== this.#url) req.url = this.#url
+    if (req.method !== this.#method) req.method = this.#method
+    this.#restoreRouting(ctx)
+    if (res.headersSent) return
+    if (response._body !== body) {
       abandon(response._body)
-      response._body = this.#body
+      response._body = body
     }
-    response._explicitStatus = this.#explicitStatus
-    response._explicitNullBody = this.#explicitNullBody
-    if (inside.respond !== this.#respond) inside.respond = this.#respond
-    res.statusCode = this.#status
-    if (req.httpVersionMajor < 2) res.statusMessage = this.#message as string
-    this.#restoreHeaders(res)
-    putBack(res as unknown as Named, this.#removals)
-  }
-
-  #restoreHeaders(res: Koa.Context['res']): void {
-    const before = this.#headers
-    for (const name of res.getHeaderNames()) {
-      if (!before?.some(([kept]) => kept.toLowerCase() === name)) res.removeHeader(name)
-    }
-    if (before === undefined) return
-    for (const [name, value] of before) {
-      if (!isSame(res.getHeader(name), value)) res.setHeader(name, Array.isArray(value) ? [...value] : value)
-    }
+    if (response._explicitStatus !== explicitStatus) response._explicitStatus = explicitStatus
+    if (response._explicitNullBody !== explicitNullBody) response._explicitNullBody = explicitNullBody
+    if (inside.respond !== respond) inside.respond = respond
+    if (res.statusCode !== status) res.statusCode = status
+    if (req.httpVersionMajor < 2 && res.statusMessage !== message) res.statusMessage = message as string
+    restoreHeaders(res, headers)
+    if (res.sendDate !== removals.sendDate) res.sendDate = removals.sendDate
+    if (req.httpVersionMajor < 2) restoreRemovals(res as unknown as Removals, removals)
   }
 
   #restoreRouting(ctx: Koa.Context): void {
-    putBack(ctx as unknown as Named, this.#routing)
+    const { routing, paramsSeen } = this.#above
+    const now = ctx as unknown as Routing
+    if (now.params !== routing.params) now.params = routing.params
+    if (now.captures !== routing.captures) now.captures = routing.captures
+    if (now.matched !== routing.matched) now.matched = copied(routing.matched)
+    if (now.router !== routing.router) now.router = routing.router
+    if (now.routerPath !== routing.routerPath) now.routerPath = routing.routerPath
+    if (now.routerName !== routing.routerName) now.routerName = routing.routerName
+    if (now.routeMatched !== routing.routeMatched) now.routeMatched = routing.routeMatched
+    if (now.mountPath !== routing.mountPath) now.mountPath = routing.mountPath
+    if (now._matchedRoute !== routing._matchedRoute) now._matchedRoute = routing._matchedRoute
+    if (now._matchedRouteName !== routing._matchedRouteName) now._matchedRouteName = routing._matchedRouteName
     const inside = ctx as unknown as Inside
-    if (inside._matchedParams !== undefined) inside._matchedParams = this.#paramsSeen?.anew()
-    if (inside.request.params !== undefined) inside.request.params = this.#routing['params']
+    if (inside._matchedParams !== undefined) inside._matchedParams = paramsSeen?.anew()
+    if (inside.request.params !== undefined) inside.request.params = routing.params
   }
 }
 
-/**
- * What routers leave on the context: @koa/router, those that follow its names, and koa-mount. The path is looked at apart.
- *
- * Named one by one and not by a list, here and below: every request comes by, and by a list it takes three times as long.
- */
-function routingOf(ctx: Named): Named {
-  const { params, captures, matched, router, routerPath, routerName, routeMatched, mountPath } = ctx
-  const { _matchedRoute, _matchedRouteName } = ctx
+function isUntouched(ctx: Koa.Context): boolean {
+  const { res, req } = ctx
+  const { response, respond, _matchedParams } = ctx as unknown as Inside
+  const { sendDate, _removedConnection, _removedContLen, _removedTE } = res as unknown as Removals
+  const { params, captures, matched, router, routerPath, routerName, routeMatched, mountPath } = ctx as Routing
+  const { _matchedRoute, _matchedRouteName } = ctx as Routing
+  return (
+    res.statusCode === 404 &&
+    (req.httpVersionMajor >= 2 || res.statusMessage === undefined) &&
+    response._body === undefined &&
+    response._explicitStatus === undefined &&
+    response._explicitNullBody === undefined &&
+    respond === undefined &&
+    sendDate &&
+    !(_removedConnection || _removedContLen || _removedTE) &&
+    params === undefined &&
+    captures === undefined &&
+    matched === undefined &&
+    router === undefined &&
+    routerPath === undefined &&
+    routerName === undefined &&
+    routeMatched === undefined &&
+    mountPath === undefined &&
+    _matchedRoute === undefined &&
+    _matchedRouteName === undefined &&
+    _matchedParams === undefined &&
+    res.getHeaderNames().length === 0
+  )
+}
+
+function above(ctx: Koa.Context): Above {
+  const { res, req } = ctx
+  const { response, respond } = ctx as unknown as Inside
+  const { sendDate, _removedConnection, _removedContLen, _removedTE } = res as unknown as Removals
+  const { params, captures, matched, router, routerPath, routerName, routeMatched, mountPath } = ctx as Routing
+  const { _matchedRoute, _matchedRouteName } = ctx as Routing
   return {
-    params,
-    captures,
-    // grows in place
-    matched: Array.isArray(matched) ? [...matched] : matched,
-    router,
-    routerPath,
-    routerName,
-    routeMatched,
-    mountPath,
-    _matchedRoute,
-    _matchedRouteName,
+    status: res.statusCode,
+    message: req.httpVersionMajor < 2 ? res.statusMessage : undefined,
+    headers: headersOf(res),
+    body: response._body,
+    explicitStatus: response._explicitStatus,
+    explicitNullBody: response._explicitNullBody,
+    respond,
+    removals: { sendDate, _removedConnection, _removedContLen, _removedTE },
+    routing: {
+      params,
+      captures,
+      matched: copied(matched),
+      router,
+      routerPath,
+      routerName,
+      routeMatched,
+      mountPath,
+      _matchedRoute,
+      _matchedRouteName,
+    },
+    paramsSeen: seenAbove(ctx),
   }
 }
 
-/** Node's word on what it adds to a response by itself, and no more once somebody has removed it. */
-function removalsOf({ sendDate, _removedConnection, _removedContLen, _removedTE }: Named): Named {
-  return { sendDate, _removedConnection, _removedContLen, _removedTE }
+function copied(value: unknown): unknown {
+  return Array.isArray(value) ? [...value] : value
 }
 
-function putBack(where: Record<string, unknown>, before: Named): void {
-  for (const [name, value] of Object.entries(before)) {
-    if (where[name] !== value) where[name] = Array.isArray(value) ? [...value] : value
+function restoreRemovals(res: Removals, before: Removals): void {
+  if (res._removedConnection !== before._removedConnection) res._removedConnection = before._removedConnection
+  if (res._removedContLen !== before._removedContLen) res._removedContLen = before._removedContLen
+  if (res._removedTE !== before._removedTE) res._removedTE = before._removedTE
+}
+
+function restoreHeaders(res: Koa.Context['res'], before: Above['headers']): void {
+  for (const name of res.getHeaderNames()) {
+    if (!before?.some(([kept]) => kept.toLowerCase() === name)) res.removeHeader(name)
+  }
+  if (before === undefined) return
+  for (const [name, value] of before) {
+    if (!isSame(res.getHeader(name), value)) res.setHeader(name, Array.isArray(value) ? [...value] : value)
   }
 }
 
