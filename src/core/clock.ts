@@ -18,14 +18,19 @@ export interface Clock {
 /** Timers take a signed 32-bit number of milliseconds; a longer one fires early, and whoever waits looks at the time. */
 const LONGEST_TIMER = 2 ** 31 - 1
 
+const begun = performance.timeOrigin
+const settled = Promise.resolve()
+
 /** The machine's own time. */
 export const systemClock: Clock = {
-  now: () => performance.timeOrigin + performance.now(),
+  now: () => begun + performance.now(),
   setTimeout: (callback, ms, argument) => setTimeout(callback, Math.min(ms, LONGEST_TIMER), argument),
   clearTimeout: (timer) => clearTimeout(timer as NodeJS.Timeout),
   nextTurn: (callback) => {
     setImmediate(callback)
   },
   // a tick runs when the queue of promise jobs is empty, so the job that asks for it comes last but never waits
-  afterJobs: (callback) => queueMicrotask(() => process.nextTick(callback)),
+  afterJobs: (callback) => {
+    settled.then(() => process.nextTick(callback))
+  },
 }

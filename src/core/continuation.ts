@@ -1,5 +1,6 @@
 import { copyAttributes } from './attributes.js'
 import { IllegalStateError } from './errors.js'
+import { idOf } from './id.js'
 import type { Job, JobOptions, ResultOf, ReturnWhenOptions } from './jobs.js'
 import type { Life } from './life.js'
 import { isSuspended, type Phase } from './lifecycle.js'
@@ -29,8 +30,6 @@ export interface ContinuationAttributes {
 /** How a `wait()` ended. */
 export type Outcome = 'resumed' | 'expired' | 'completed' | 'disconnected'
 
-let lastId = 0
-
 /** @internal The inner side, for the rooms beside this one. */
 export let lifeOf: (continuation: Continuation) => Life
 
@@ -58,7 +57,6 @@ export let isContinuation: (value: unknown) => value is Continuation
  */
 export class Continuation {
   readonly #life: Life
-  #id: string | undefined
 
   /** @internal Made by a boundary; see `getContinuation`. */
   constructor(life: Life) {
@@ -67,8 +65,7 @@ export class Continuation {
 
   /** Unique in this process. */
   get id(): string {
-    this.#id ??= `c${(++lastId).toString(36)}`
-    return this.#id
+    return idOf(this.#life)
   }
 
   /** The Koa context, the same in every dispatch. */

@@ -52,6 +52,12 @@ export class HoldCount {
     return this.#closed
   }
 
+  /** The groups of one that waits under a key, for a client. */
+  groups(perKey: unknown, perClient: string | undefined): Groups {
+    if (this.#groups.length === 0) return none
+    return perClient === undefined ? { perKey } : { perKey, perClient }
+  }
+
   /** Nobody enters any more. */
   close(): void {
     this.#closed = true
@@ -73,6 +79,8 @@ export class HoldCount {
     }
   }
 }
+
+const none: Groups = {}
 
 export interface Groups {
   total?: never

@@ -4,7 +4,8 @@ import { Deadline } from './deadline.js'
 import { DisconnectError, IllegalStateError } from './errors.js'
 import { type Holder, type Holders, letGo, withHolder } from './holders.js'
 import type { Host } from './host.js'
-import { isLatched, isOver, isSuspended, isUndecided, lifecycle, type Phase, type Signal } from './lifecycle.js'
+import { nextNumber } from './id.js'
+import { hintAt, isLatched, isOver, isSuspended, isUndecided, lifecycle, type Phase, type Signal } from './lifecycle.js'
 import { type ContinuationEvent, type ContinuationListener, type Listeners, tell } from './listeners.js'
 
 /** What the boundary is to do when it goes on: send what the context holds, throw the failure, or dispatch again. */
@@ -19,6 +20,7 @@ export type Verdict = 'send' | 'throw' | 'dispatch'
 export class Life {
   readonly continuation: Continuation
   readonly host: Host
+  readonly number = nextNumber()
   phase: Phase
   /** Which of those that wait for their dispatch goes first. */
   priority = 0
@@ -348,10 +350,4 @@ export class Life {
   #tell(event: ContinuationEvent, error?: unknown): void {
     if (this.#listeners !== undefined) tell(this.host, this.#listeners, event, this.continuation, error)
   }
-}
-
-function hintAt(phase: Phase): string {
-  if (isOver(phase)) return 'the dispatch is over'
-  if (phase === 'woken' || phase === 'suspended') return 'the handler has returned; suspend in its next dispatch'
-  return 'once is enough in a dispatch'
 }

@@ -188,3 +188,10 @@ export function isLatched(phase: Phase): boolean {
 export function isOver(phase: Phase): boolean {
   return phase === 'completed' || phase === 'failed' || phase === 'aborted' || phase === 'ended'
 }
+
+/** What to do where the handler's signal is illegal. */
+export function hintAt(phase: Phase): string {
+  if (isOver(phase)) return 'the dispatch is over'
+  if (phase === 'woken' || phase === 'suspended') return 'the handler has returned; suspend in its next dispatch'
+  return 'once is enough in a dispatch'
+}

@@ -15,19 +15,19 @@ interface Held {
 }
 
 /**
- * Runs `first`, and where it suspends, `again` for every further dispatch, until the request is answered.
+ * Dispatches, and where that suspends, again and again, until the request is answered.
  *
  * The promise stays pending while the request is parked, so what stands above sees one request with its true end.
  * Within another boundary the inner one wins: it holds the request and dispatches again what is below it.
  *
- * @param downstream what `first` and `again` call that is not theirs: where that has suspended, the next boundary
- *   further out holds the request
+ * @param dispatch is told whether it is not the first time
+ * @param downstream what `dispatch` calls that is not its own: where that has suspended, the next boundary further out
+ *   holds the request
  */
 export async function runBoundary(
   ctx: Koa.Context,
   settings: Settings,
-  first: () => unknown,
-  again: () => unknown,
+  dispatch: (again: boolean) => unknown,
   downstream?: { readonly suspended: boolean },
 ): Promise<void> {
   const held = ctx as Held
@@ -35,15 +35,15 @@ export async function runBoundary(
   const host = held[HOST] ?? open(ctx, settings)
   const snapshot = new Snapshot(ctx)
   try {
-    for (let dispatch = first; ; dispatch = again) {
+    for (let again = false; ; again = true) {
       let pending: Verdict | Promise<Verdict>
       try {
-        if (dispatch === again) {
+        if (again) {
           checkDispatches(host)
           const entering = reenterAll(passageOf(ctx))
           if (entering !== undefined) await entering
         }
-        await dispatch()
+        await dispatch(again)
         if (host.made === undefined) return
         if (downstream?.suspended) {
           if (outermost) throw new BoundaryError(uncovered)

@@ -18,7 +18,8 @@ export function watchConnection({ req, res }: Koa.Context, closed: Closed): void
     closed(isFinished(res))
     return
   }
-  res.once('close', () => closed(isFinished(res)))
+  // not once(): it comes once by itself, and a wrapper a request less is kept
+  res.on('close', () => closed(isFinished(res)))
   if (res.socket !== null || req.httpVersionMajor >= 2) return
 
   const { socket } = req

@@ -31,7 +31,8 @@ export function continuations(options?: ContinuationsOptions): Boundary {
     if (settings.holds.isClosed) closeAfter(ctx)
     const place = app.middleware.indexOf(continuations)
     if (place < 0) throw new BoundaryError(misplaced)
-    return runBoundary(ctx, settings, next, () => {
+    return runBoundary(ctx, settings, (again) => {
+      if (!again) return next()
       let rest = rests.get(app)
       if (rest === undefined || rest.count !== app.middleware.length) {
         rest = { count: app.middleware.length, run: composeFor(app)(app.middleware.slice(place + 1)) }

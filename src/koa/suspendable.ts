@@ -35,8 +35,7 @@ export function suspendable<State = Koa.DefaultState, Context = Koa.DefaultConte
     defaults ??= settingsOf()
     const composed = run
     const downstream = new Downstream(ctx, next)
-    const dispatch = (): unknown => composed(ctx, downstream.run)
-    return runBoundary(ctx, defaults, dispatch, () => dispatch(), downstream)
+    return runBoundary(ctx, defaults, () => composed(ctx, downstream.run), downstream)
   }
 }
 

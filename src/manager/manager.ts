@@ -7,8 +7,9 @@ import {
   lifeOf,
 } from '../core/continuation.js'
 import { checkDrainOptions, type Drained, type DrainOptions, drain } from '../core/drain.js'
-import { type Groups, HoldCount } from '../core/hold-count.js'
+import { HoldCount } from '../core/hold-count.js'
 import type { Holder } from '../core/holders.js'
+import { numberOf } from '../core/id.js'
 import type { Life } from '../core/life.js'
 import { checkCount, checkFunction, checkOptions, invalid } from '../core/options.js'
 import { type Home, Line, Link } from './line.js'
@@ -61,7 +62,7 @@ export interface ManagerOptions {
 export class ContinuationManager implements Iterable<Continuation> {
   #lines = new Map<unknown, Line>()
   /** The last link of each. */
-  #byId = new Map<string, Link>()
+  #byNumber = new Map<number, Link>()
   readonly #count: HoldCount
   readonly #replaces: boolean
   readonly #needsClient: boolean
@@ -69,7 +70,7 @@ export class ContinuationManager implements Iterable<Continuation> {
   readonly #home: Home = {
     left: ({ life, line, groups }) => {
       if (line.size === 0) this.#lines.delete(line.key)
-      this.#byId.delete(life.continuation.id)
+      this.#byNumber.delete(life.number)
       this.#count.leave(groups)
     },
   }
@@ -95,7 +96,7 @@ export class ContinuationManager implements Iterable<Continuation> {
 
   /** How many continuations wait. */
   get size(): number {
-    return this.#byId.size
+    return this.#byNumber.size
   }
 
   /**
@@ -121,7 +122,7 @@ export class ContinuationManager implements Iterable<Continuation> {
     const life = lifeOf(continuation)
     const known = this.#lines.get(key)
     if (!life.canBeHeld) return known?.size ?? 0
-    const also = this.#byId.get(continuation.id)
+    const also = this.#byNumber.get(life.number)
     for (let link = also; link !== undefined; link = link.also) {
       if (link.line === known) return known.size
     }
@@ -129,15 +130,18 @@ export class ContinuationManager implements Iterable<Continuation> {
     const client = this.#needsClient ? this.#clientOf(continuation) : undefined
     const older = known?.of(client)
     if (older !== undefined && !older.life.dismiss()) older.letGo()
-    const groups: Groups = client === undefined ? { perKey: key } : { perKey: key, perClient: client }
+    const groups = this.#count.groups(key, client)
     this.#count.enter(groups)
 
     // looked up again: the older one may have been the last of its line
-    const line = this.#lines.get(key) ?? new Line(key, this.#home, this.#replaces)
-    this.#lines.set(key, line)
+    let line = this.#lines.get(key)
+    if (line === undefined) {
+      line = new Line(key, this.#home, this.#replaces)
+      this.#lines.set(key, line)
+    }
     const link = new Link(life, line, groups, client, also)
     line.push(link)
-    this.#byId.set(continuation.id, link)
+    this.#byNumber.set(life.number, link)
     life.hold(link)
     return line.size
   }
@@ -170,14 +174,14 @@ export class ContinuationManager implements Iterable<Continuation> {
     const copy = copyAttributes(attributes)
     const waiting: Link[] = []
     let all = true
-    for (const link of this.#byId.values()) {
+    for (const link of this.#byNumber.values()) {
       if (link.life.isWaiting) waiting.push(link)
       else all = false
     }
     if (all) {
       for (const line of this.#lines.values()) line.disband()
       this.#lines = new Map()
-      this.#byId = new Map()
+      this.#byNumber = new Map()
       this.#count.clear()
     }
     return decideAll(waiting, (life, by) => life.resume(copy, all ? by : undefined))
@@ -205,7 +209,7 @@ export class ContinuationManager implements Iterable<Continuation> {
     line.disband()
     this.#lines.delete(line.key)
     for (const { life, groups } of links) {
-      this.#byId.delete(life.continuation.id)
+      this.#byNumber.delete(life.number)
       this.#count.leave(groups)
     }
   }
@@ -255,7 +259,7 @@ export class ContinuationManager implements Iterable<Continuation> {
 
   /** The waiting continuation with this id, if there is one. */
   get(id: string): Continuation | undefined {
-    return this.#byId.get(id)?.life.continuation
+    return this.#byNumber.get(numberOf(id))?.life.continuation
   }
 
   /** Those that wait under a key at this moment, in order of arrival. */
@@ -270,7 +274,7 @@ export class ContinuationManager implements Iterable<Continuation> {
 
   /** All that wait, in order of arrival. */
   *[Symbol.iterator](): IterableIterator<Continuation> {
-    for (const { life } of this.#byId.values()) yield life.continuation
+    for (const { life } of this.#byNumber.values()) yield life.continuation
   }
 
   /** @internal */
