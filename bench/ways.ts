@@ -57,6 +57,7 @@ const ours = (name: string, title: string, more: Partial<Way> = {}): Way => ({
 export const ways: readonly Way[] = [
   node('http', '`node:http`, `res` in a Set', { toTheLimit: true }),
   node('koa', 'Koa, awaited promise', { packages: ['koa'], toTheLimit: true }),
+  ours('hold', '**plain hold**', { toTheLimit: true }),
   ours('route', '**suspend, dispatch again**, one route', { toTheLimit: true }),
   ours('app', '**suspend, dispatch again**, whole app', {
     packages: ['@koa/router', 'koa-bodyparser'],

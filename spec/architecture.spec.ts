@@ -11,6 +11,7 @@ const may: Record<string, { rooms: string[]; outside: RegExp }> = {
   koa: { rooms: ['core'], outside: /^(node:|koa$|koa-compose$)/ },
   manager: { rooms: ['core'], outside: /^$/ },
   channel: { rooms: ['koa', 'manager', 'log'], outside: /^koa$/ },
+  hold: { rooms: ['core', 'koa'], outside: /^koa$/ },
   flow: { rooms: ['koa', 'manager'], outside: /^(node:|koa$|piscina$)/ },
   relay: { rooms: ['core', 'manager', 'log'], outside: /^$/ },
   client: { rooms: [], outside: /^$/ },

@@ -26,6 +26,8 @@ export {
 export type { Job, JobOptions, ResultOf, ReturnWhenOptions } from './core/jobs.js'
 export type { Phase } from './core/lifecycle.js'
 export type { ContinuationListener } from './core/listeners.js'
+export type { PlainAnswer } from './hold/answer.js'
+export { PlainHold, type PlainHoldOptions } from './hold/plain-hold.js'
 export { getContinuation } from './koa/boundary.js'
 export { type Boundary, continuations } from './koa/continuations.js'
 export type { ContinuationsOptions } from './koa/settings.js'

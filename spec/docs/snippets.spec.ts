@@ -7,6 +7,7 @@ import { Channel, ContinuationManager, continuations, getContinuation, Hub, susp
 import { MemoryLog } from '../../src/log/memory.js'
 import { until } from '../support/gate.js'
 import { type Served, serve } from '../support/serve.js'
+import { showHolds } from './holds.js'
 import { showLanes } from './lanes.js'
 import { showLimits } from './limits.js'
 import { showProcesses } from './processes.js'
@@ -347,6 +348,7 @@ describe('what the pages and docstrings show', () => {
   showLimits(shows)
   showProcesses(shows, runs)
   showRedis(runs)
+  showHolds(shows)
   showShutdown(shows)
 
   it('is all looked at', () => {

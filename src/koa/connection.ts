@@ -38,7 +38,7 @@ export function watchConnection({ req, res }: Koa.Context, closed: Closed): void
 }
 
 /** Lets the connection end with this response: Node says `Connection: close`, or that no more streams are taken. */
-export function closeAfter({ req, res }: Koa.Context): void {
+export function closeAfter({ req, res }: Pick<Koa.Context, 'req' | 'res'>): void {
   if (req.httpVersionMajor >= 2) (req as { stream?: { session?: { close(): void } } }).stream?.session?.close()
   // the head of a stream has gone out, and what it said of the connection with it
   else if (res.headersSent) res.once('finish', () => req.socket.end())

@@ -1,0 +1,287 @@
+import assert from 'node:assert/strict'
+import { inspect } from 'node:util'
+import Koa from 'koa'
+import { type PlainAnswer, PlainHold, type PlainHoldOptions } from '../../src/index.js'
+import { until } from '../support/gate.js'
+import { ManualClock } from '../support/manual-clock.js'
+import { type Served, serve } from '../support/serve.js'
+import { askHttp2, serveHttp2 } from '../support/serve-http2.js'
+
+describe('PlainHold', () => {
+  let clock: ManualClock
+  let clients: PlainHold
+  let app: Koa
+  let served: Served
+
+  function make(options: PlainHoldOptions = {}, prepare: (app: Koa) => void = () => {}): void {
+    clock = new ManualClock()
+    clients = new PlainHold({ clock, random: () => 0, ...options })
+    app = new Koa()
+    prepare(app)
+    app.use((ctx) => {
+      if (ctx.path === '/plain') ctx.body = 'plain'
+      else clients.hold(ctx, ctx.path.slice(1))
+    })
+  }
+  async function open(options?: PlainHoldOptions, prepare?: (app: Koa) => void): Promise<void> {
+    make(options, prepare)
+    served = await serve(app)
+  }
+  afterEach(async () => {
+    await served?.close()
+  })
+  const held = (count: number) => until(() => clients.size === count)
+
+  it('answers all under a key with the same, or all of them, and says how many', async () => {
+    await open()
+    const [a1, a2, b] = [served.get('/a'), served.get('/a'), served.get('/b')]
+    await held(3)
+    assert.deepEqual([[...clients.keys()].sort(), clients.waiting('a'), clients.waiting('c')], [['a', 'b'], 2, 0])
+    assert.equal(clients.answer('a', { body: 'one' }), 2)
+    assert.deepEqual([clients.size, clients.waiting('a')], [1, 0])
+    assert.deepEqual([(await a1).body, (await a2).body], ['one', 'one'])
+    assert.equal(clients.broadcast({ body: { n: 2 } }), 1)
+    assert.deepEqual(JSON.parse((await b).body), { n: 2 })
+    assert.deepEqual([clients.answer('a', {}), clients.broadcast({}), clients.size], [0, 0, 0])
+    assert.equal(clock.timers, 0)
+  })
+
+  for (const [answer, status, type, body] of [
+    [{ body: 'text' }, 200, 'text/plain; charset=utf-8', 'text'],
+    [{ body: 'grün' }, 200, 'text/plain; charset=utf-8', 'grün'],
+    [{ body: '' }, 200, 'text/plain; charset=utf-8', ''],
+    [{ body: Buffer.from('bytes') }, 200, 'application/octet-stream', 'bytes'],
+    [{ body: [1, null] }, 200, 'application/json; charset=utf-8', '[1,null]'],
+    [{ body: null }, 200, 'application/json; charset=utf-8', 'null'],
+    [{}, 204, undefined, ''],
+    [{ status: 404, body: 'gone', headers: { 'content-type': 'text/x' } }, 404, 'text/x', 'gone'],
+  ] as const) {
+    it(`${inspect(answer)}: ${status} ${type}`, async () => {
+      await open()
+      const asking = served.get('/')
+      await held(1)
+      clients.broadcast(answer)
+      const got = await asking
+      assert.deepEqual([got.status, got.headers['content-type'], got.body], [status, type, body])
+      const length = status === 204 ? undefined : String(Buffer.byteLength(body))
+      assert.equal(got.headers['content-length'], length)
+    })
+  }
+
+  it('headers that were set above go out with the answer; what stands above sees it end when it is held', async () => {
+    const seen: string[] = []
+    await open({}, (app) => {
+      app.use(async (ctx, next) => {
+        ctx.set('X-Above', 'here')
+        await next()
+        seen.push(`after ${clients.size}`)
+        ctx.set('Set-Cookie', 'a=1')
+      })
+    })
+    const asking = served.get('/')
+    await held(1)
+    await until(() => seen.length === 1)
+    clients.broadcast({ body: 'x', headers: { 'Cache-Control': 'no-store' } })
+    const { headers, body } = await asking
+    assert.deepEqual(
+      [headers['x-above'], headers['set-cookie'], headers['cache-control'], body],
+      ['here', ['a=1'], 'no-store', 'x'],
+    )
+    assert.deepEqual(seen, ['after 1'])
+  })
+
+  it('the time is up: 204, or what was said, each in its own time by one timer', async () => {
+    await open({ timeout: 100, expired: { status: 200, body: 'nothing yet' } })
+    const first = served.get('/a')
+    await held(1)
+    clock.advance(60)
+    const second = served.get('/b')
+    await held(2)
+    assert.equal(clock.timers, 1)
+    clock.advance(40)
+    assert.equal((await first).body, 'nothing yet')
+    assert.equal(clients.size, 1)
+    clock.advance(59)
+    assert.equal(clients.size, 1)
+    clock.advance(1)
+    assert.equal((await second).body, 'nothing yet')
+    assert.equal(clock.timers, 0)
+  })
+
+  it('timeout 0: never', async () => {
+    await open({ timeout: 0 })
+    const asking = served.get('/')
+    await held(1)
+    assert.equal(clock.timers, 0)
+    clients.broadcast({})
+    assert.equal((await asking).status, 204)
+  })
+
+  it('a client that leaves is forgotten at once; one that has left already is not held', async () => {
+    let returned: number | undefined
+    await open({}, (app) => {
+      app.use(async (ctx, next) => {
+        if (ctx.path !== '/late') return next()
+        await until(() => ctx.req.destroyed)
+        returned = clients.hold(ctx)
+      })
+    })
+    const asking = served.get('/a')
+    await held(1)
+    asking.request.destroy()
+    await held(0)
+    assert.deepEqual([[...clients.keys()], clock.timers], [[], 0])
+    const late = served.get('/late')
+    await new Promise((resolve) => served.server.once('request', resolve))
+    late.request.destroy()
+    await until(() => returned !== undefined)
+    assert.deepEqual([returned, clients.size], [0, 0])
+  })
+
+  it('over a limit: 503 with Retry-After, and the count is right again after each way out', async () => {
+    await open({ limits: { total: 2, perKey: 1, perClient: 2 } }, (app) => {
+      app.silent = true
+    })
+    for (const end of [
+      () => clients.broadcast({}),
+      () => clients.answer('a', {}),
+      () => clock.advance(30_000),
+      (client: { destroy(): void }) => client.destroy(),
+    ]) {
+      const asking = served.get('/a')
+      asking.request.on('error', () => {})
+      await held(1)
+      const refused = await served.get('/a')
+      assert.deepEqual([refused.status, Number(refused.headers['retry-after']) > 0], [503, true])
+      end(asking.request)
+      await held(0)
+    }
+  })
+
+  it('HEAD, keep-alive and HTTP/2 as any answer', async () => {
+    await open()
+    const head = served.ask('HEAD', '/a')
+    await held(1)
+    clients.broadcast({ body: 'four' })
+    assert.deepEqual([(await head).body, (await head).headers['content-length']], ['', '4'])
+
+    const over2 = await serveHttp2(app)
+    try {
+      const session = await over2.connect()
+      const asking = askHttp2(session, { ':path': '/a' })
+      await held(1)
+      clients.broadcast({ body: 'two', headers: { 'X-Own': 'yes' } })
+      const { status, headers, body } = await asking
+      assert.deepEqual([status, headers['x-own'], headers['content-length'], body], [200, 'yes', '3', 'two'])
+    } finally {
+      await over2.close()
+    }
+  })
+
+  it('writes within its budget a turn, in order, and somebody else in between', async () => {
+    // looking at the time takes longer than the budget: one answer a turn
+    make({ budget: 0 })
+    let turns = 0
+    const { nextTurn } = clock
+    Object.assign(clock, {
+      nextTurn: (callback: () => void) => {
+        turns++
+        nextTurn.call(clock, callback)
+      },
+    })
+    served = await serve(app)
+    const asking = [served.get('/a'), served.get('/a'), served.get('/a')]
+    await held(3)
+    clients.broadcast({ body: 'x' })
+    await Promise.all(asking)
+    assert.equal(turns, 4)
+  })
+
+  it('drain: all are sent home on connections that close, and nobody is held any more', async () => {
+    await open({}, (app) => {
+      app.silent = true
+    })
+    const asking = [served.get('/a'), served.get('/b')]
+    await held(2)
+    const draining = clients.drain()
+    assert.equal((await served.get('/a')).status, 503)
+    clock.advance(1)
+    for (const { status, headers } of await Promise.all(asking)) {
+      assert.deepEqual([status, headers.connection], [204, 'close'])
+    }
+    assert.deepEqual(await draining, { held: 2, failed: 0 })
+    assert.deepEqual([await clients.drain(), clock.timers], [{ held: 0, failed: 0 }, 0])
+  })
+
+  it('an error above it after the hold is answered, and the request is forgotten', async () => {
+    await open({}, (app) => {
+      app.silent = true
+      app.use(async (_ctx, next) => {
+        await next()
+        throw new Error('above')
+      })
+    })
+    assert.equal((await served.get('/a')).status, 500)
+    await held(0)
+    assert.equal(clients.broadcast({}), 0)
+  })
+
+  it('twice, or after the response has begun: an error with a code', async () => {
+    const codes: unknown[] = []
+    await open({}, (app) => {
+      app.use(async (ctx, next) => {
+        await next()
+        try {
+          clients.hold(ctx)
+        } catch (error) {
+          codes.push((error as { code?: unknown }).code)
+        }
+      })
+    })
+    const asking = served.get('/a')
+    await until(() => codes.length === 1)
+    clients.broadcast({})
+    await asking
+    assert.deepEqual(codes, ['ERR_ILLEGAL_STATE'])
+    assert.throws(() => clients.hold({} as never), { code: 'ERR_INVALID_OPTION' })
+  })
+
+  it('wrong options and answers: an error with a code, and nobody is answered', async () => {
+    for (const options of [
+      { timeout: '1s' },
+      { expired: 'nothing' },
+      { expired: { body: undefined, type: 'x' } },
+      { limits: { perPage: 1 } },
+      { clientId: 'ip' },
+      { budget: null },
+      { random: 1 },
+      { hold: 1 },
+      null,
+    ]) {
+      const make = () => new PlainHold(options as PlainHoldOptions)
+      assert.throws(make, { name: 'TypeError', code: 'ERR_INVALID_OPTION' }, inspect(options))
+    }
+    assert.throws(() => new PlainHold({ limits: { total: -1 } }), { name: 'RangeError', code: 'ERR_INVALID_OPTION' })
+    await open()
+    const asking = served.get('/a')
+    await held(1)
+    const round: Record<string, unknown> = {}
+    round['self'] = round
+    for (const answer of [
+      'text',
+      { status: 99, body: '' },
+      { status: '200' },
+      { headers: { 'X-Two': 'a\r\nb' } },
+      { headers: { 'X-Number': 5 } },
+      { body: round },
+      { body: () => {} },
+      { text: 'x' },
+    ]) {
+      const call = () => clients.answer('a', answer as unknown as PlainAnswer)
+      assert.throws(call, { code: 'ERR_INVALID_OPTION' }, inspect(answer))
+    }
+    assert.equal(clients.broadcast({ body: 'x' }), 1)
+    assert.equal((await asking).body, 'x')
+    assert.equal(inspect(clients), 'PlainHold { 0 held under 0 keys }')
+  })
+})

@@ -1,0 +1,52 @@
+import { checkOptions, invalid } from '../core/options.js'
+
+/** What everybody is answered. */
+export interface PlainAnswer {
+  /** Default 200, or 204 where there is no body. */
+  status?: number | undefined
+  /** Headers by name, beside those of the type and the length. */
+  headers?: Readonly<Record<string, string>> | undefined
+  /** A text, bytes, or whatever JSON can hold. Default no body. */
+  body?: unknown
+}
+
+/** An answer as it goes out, made once for all. */
+export interface Prepared {
+  readonly status: number
+  readonly headers: readonly string[]
+  readonly body: string | Uint8Array | undefined
+}
+
+/** @throws {TypeError | RangeError} `ERR_INVALID_OPTION` for options not known, of the wrong type or out of range, and for a body that JSON cannot hold */
+export function prepare(of: string, answer: PlainAnswer): Prepared {
+  checkOptions(of, answer, ['status', 'headers', 'body'])
+  const { body: given, headers = {} } = answer
+  const { body, type } = bodyOf(given)
+  const { status = body === undefined ? 204 : 200 } = answer
+  if (!Number.isInteger(status) || status < 200 || status > 599)
+    throw invalid('status', 'a number from 200 to 599', status)
+  if (typeof headers !== 'object' || headers === null) throw invalid('headers', 'an object of texts', headers)
+  const lines: string[] = []
+  let typed = false
+  for (const [name, value] of Object.entries(headers)) {
+    if (typeof value !== 'string' || /[\r\n]/.test(value))
+      throw invalid(`The header ${name}`, 'a text of one line', value)
+    typed ||= name.toLowerCase() === 'content-type'
+    lines.push(name, value)
+  }
+  if (type !== undefined && !typed) lines.push('Content-Type', type)
+  if (body !== undefined) lines.push('Content-Length', String(Buffer.byteLength(body)))
+  return { status, headers: lines, body }
+}
+
+function bodyOf(body: unknown): { body: Prepared['body']; type?: string } {
+  if (body === undefined) return { body: undefined }
+  if (typeof body === 'string') return { body, type: 'text/plain; charset=utf-8' }
+  if (body instanceof Uint8Array) return { body, type: 'application/octet-stream' }
+  let json: string | undefined
+  try {
+    json = JSON.stringify(body)
+  } catch {}
+  if (json === undefined) throw invalid('body', 'a text, bytes, or what JSON can hold', body)
+  return { body: json, type: 'application/json; charset=utf-8' }
+}

@@ -1,0 +1,269 @@
+import type Koa from 'koa'
+import { type Clock, systemClock } from '../core/clock.js'
+import { checkDrainOptions, type Drained, type DrainOptions } from '../core/drain.js'
+import { IllegalStateError } from '../core/errors.js'
+import { type Groups, HoldCount } from '../core/hold-count.js'
+import { checkCount, checkFunction, checkNumber, checkOptions, checkRange, invalid } from '../core/options.js'
+import { closeAfter } from '../koa/connection.js'
+import { type PlainAnswer, type Prepared, prepare } from './answer.js'
+import { Outbox } from './outbox.js'
+
+export interface PlainHoldOptions {
+  /** Milliseconds that a request is held. Default 30 000; `0`, less, or `Infinity`: for ever. */
+  timeout?: number | undefined
+  /** What is answered when the time is up, and when the hold is drained. Default 204. */
+  expired?: PlainAnswer | undefined
+  /** How many may be held: in all (50 000), under one key and of one client (`Infinity`). Over it: 503. */
+  limits?: { total?: number | undefined; perKey?: number | undefined; perClient?: number | undefined } | undefined
+  /** Who the client is, for `limits.perClient`. Default `ctx.ip`. */
+  clientId?: ((ctx: Koa.Context) => string | undefined) | undefined
+  /** Milliseconds a turn of the event loop in which answers are written. Default 5. */
+  budget?: number | undefined
+  /** Default the machine's own time. */
+  clock?: Clock | undefined
+  /** Numbers from 0 to 1. Default `Math.random`. */
+  random?: (() => number) | undefined
+}
+
+type Response = Koa.Context['res']
+
+/**
+ * Holds requests that are all to get the same answer, as cheaply as plain Node would.
+ *
+ * - A held request is out of Koa's hands: its handler has returned, nothing is dispatched again, and what stands above
+ *   sees it end when it is held. Use a `ContinuationManager` where each has an answer of its own.
+ * - An answer is made once, however many get it, and written at a pace: the event loop turns every few milliseconds.
+ * - All have the same time limit, and one timer.
+ * - Whoever leaves is forgotten at once. Headers that were set before the hold go out with the answer.
+ *
+ * @example
+ * ```ts
+ * const ticker = new PlainHold()
+ *
+ * router.get('/price', (ctx) => ticker.hold(ctx))
+ * router.post('/price', (ctx) => {
+ *   ctx.body = { told: ticker.broadcast({ body: ctx.request.body }) }
+ * })
+ * ```
+ */
+export class PlainHold {
+  /** In order of arrival, which is the order in which their time is up. */
+  #all = new Set<Held>()
+  #byKey = new Map<unknown, Set<Held>>()
+  readonly #timeout: number
+  readonly #expired: Prepared
+  readonly #count: HoldCount
+  readonly #countsClients: boolean
+  readonly #clientId: (ctx: Koa.Context) => string | undefined
+  readonly #clock: Clock
+  readonly #random: () => number
+  readonly #outbox: Outbox
+  #timer: unknown
+
+  /** @throws {TypeError | RangeError} `ERR_INVALID_OPTION` for options not known, of the wrong type or out of range */
+  constructor(options: PlainHoldOptions = {}) {
+    checkOptions('A PlainHold', options, ['timeout', 'expired', 'limits', 'clientId', 'budget', 'clock', 'random'])
+    const { timeout = 30_000, expired = {}, limits = {}, clientId = (ctx) => ctx.ip, budget = 5 } = options
+    const { clock = systemClock, random = Math.random } = options
+    checkNumber('timeout', timeout)
+    checkOptions('limits', limits, ['total', 'perKey', 'perClient'])
+    const none = Number.POSITIVE_INFINITY
+    const { total = 50_000, perKey = none, perClient = none } = limits
+    checkCount('limits.total', total)
+    checkCount('limits.perKey', perKey)
+    checkCount('limits.perClient', perClient)
+    checkFunction('clientId', clientId)
+    checkRange('budget', budget, 0)
+    checkFunction('random', random)
+    this.#timeout = timeout > 0 ? timeout : none
+    this.#expired = prepare('expired', expired)
+    this.#count = new HoldCount({ total, perKey, perClient }, random)
+    this.#countsClients = perClient !== none
+    this.#clientId = clientId
+    this.#clock = clock
+    this.#random = random
+    this.#outbox = new Outbox(budget, clock)
+  }
+
+  /** How many requests are held. */
+  get size(): number {
+    return this.#all.size
+  }
+
+  /** The keys under which somebody is held, in the order of their first arrival. */
+  keys(): IterableIterator<unknown> {
+    return this.#byKey.keys()
+  }
+
+  /** How many are held under a key. */
+  waiting(key?: unknown): number {
+    return this.#byKey.get(key)?.size ?? 0
+  }
+
+  /**
+   * Takes the response out of Koa's hands and holds it. Return then, or go on with something else.
+   *
+   * A client that has left already is not held, and that is no error.
+   *
+   * @param key any value, told apart as a `Map` does. Default `undefined`, a key like any other
+   * @returns how many are held under the key now
+   * @throws {SuspensionLimitError} over a limit; thrown on by the handler, it is answered 503
+   * @throws {DrainError} when the hold is drained; the same
+   * @throws {IllegalStateError} where the response has begun, or is out of Koa's hands already
+   */
+  hold(ctx: Koa.Context, key?: unknown): number {
+    const { res } = ctx
+    if (typeof res?.writeHead !== 'function') throw invalid('What is held', 'a Koa context', ctx)
+    if (res.destroyed || ctx.req.socket?.destroyed) return this.waiting(key)
+    if (res.headersSent || ctx.respond === false) {
+      throw new IllegalStateError('Cannot hold a response that has begun, or that somebody else writes: hold it first')
+    }
+    const groups = this.#count.groups(key, this.#countsClients ? this.#clientId(ctx) : undefined)
+    this.#count.enter(groups)
+    ctx.respond = false
+    const held = new Held(this, res, key, groups, this.#clock.now() + this.#timeout)
+    let line = this.#byKey.get(key)
+    if (line === undefined) {
+      line = new Set()
+      this.#byKey.set(key, line)
+    }
+    line.add(held)
+    this.#all.add(held)
+    if (this.#timer === undefined && this.#timeout !== Number.POSITIVE_INFINITY) this.#startTimer(this.#timeout)
+    return line.size
+  }
+
+  /**
+   * Answers all that are held under a key. They are taken out at once, and written to soon, the first that came first.
+   *
+   * @returns how many
+   * @throws {TypeError} `ERR_INVALID_OPTION` for what is no answer
+   */
+  answer(key: unknown, answer: PlainAnswer): number {
+    const prepared = prepare('An answer', answer)
+    const line = this.#byKey.get(key)
+    if (line === undefined) return 0
+    this.#byKey.delete(key)
+    for (const held of line) {
+      this.#all.delete(held)
+      this.#count.leave(held.groups)
+    }
+    return this.#send(line, prepared)
+  }
+
+  /** Answers all, under whatever key. @returns how many */
+  broadcast(answer: PlainAnswer): number {
+    const prepared = prepare('An answer', answer)
+    const all = this.#all
+    this.#all = new Set()
+    this.#byKey = new Map()
+    this.#count.clear()
+    return this.#send(all, prepared)
+  }
+
+  /**
+   * Sends home all that are held, as if their time were up, each at a random moment; `hold()` throws a `DrainError`
+   * from now on. Connections close with the answers. See `ContinuationManager#drain`; `end` is not called here.
+   */
+  async drain(options: DrainOptions = {}): Promise<Drained> {
+    checkDrainOptions('drain()', options)
+    const { timeout = 10_000, rate = 1_000 } = options
+    this.#count.close()
+    const all = [...this.#all]
+    const window = Math.min((all.length / rate) * 1_000, timeout / 2)
+    const left = new Set(all)
+    await new Promise<void>((resolve) => {
+      if (left.size === 0) {
+        resolve()
+        return
+      }
+      const timer = this.#clock.setTimeout(resolve, timeout, undefined)
+      for (const held of all) {
+        closeAfter(held)
+        held.res.on('close', () => {
+          left.delete(held)
+          if (left.size > 0) return
+          this.#clock.clearTimeout(timer)
+          resolve()
+        })
+        this.#clock.setTimeout((due) => this.#expire(due), Math.max(1, this.#random() * window), held)
+      }
+    })
+    return { held: all.length, failed: left.size }
+  }
+
+  /** @internal The client has left. */
+  forget(held: Held): void {
+    if (!this.#all.delete(held)) return
+    this.#count.leave(held.groups)
+    const line = this.#byKey.get(held.key)
+    line?.delete(held)
+    if (line?.size === 0) this.#byKey.delete(held.key)
+    if (this.#all.size > 0) return
+    this.#clock.clearTimeout(this.#timer)
+    this.#timer = undefined
+  }
+
+  #send(all: Iterable<Held> & { readonly size: number }, answer: Prepared): number {
+    if (this.#all.size === 0) {
+      this.#clock.clearTimeout(this.#timer)
+      this.#timer = undefined
+    }
+    this.#outbox.send(all, answer)
+    return all.size
+  }
+
+  #expire(held: Held): void {
+    if (!this.#all.has(held)) return
+    this.forget(held)
+    this.#outbox.send([held], this.#expired)
+  }
+
+  #startTimer(ms: number): void {
+    this.#timer = this.#clock.setTimeout(() => this.#expireDue(), Math.max(1, ms), undefined)
+  }
+
+  #expireDue(): void {
+    this.#timer = undefined
+    const now = this.#clock.now()
+    const due: Held[] = []
+    let next: number | undefined
+    for (const held of this.#all) {
+      if (held.until > now) {
+        next = held.until
+        break
+      }
+      due.push(held)
+    }
+    for (const held of due) this.forget(held)
+    if (due.length > 0) this.#outbox.send(due, this.#expired)
+    if (next !== undefined) this.#startTimer(next - now)
+  }
+
+  /** @internal */
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return `PlainHold { ${this.size} held under ${this.#byKey.size} keys }`
+  }
+}
+
+/** One response that is held. */
+export class Held {
+  readonly res: Response
+  readonly key: unknown
+  readonly groups: Groups
+  readonly until: number
+  readonly #hold: PlainHold
+
+  constructor(hold: PlainHold, res: Response, key: unknown, groups: Groups, until: number) {
+    this.#hold = hold
+    this.res = res
+    this.key = key
+    this.groups = groups
+    this.until = until
+    res.on('close', () => this.#hold.forget(this))
+  }
+
+  get req(): Koa.Context['req'] {
+    return this.res.req
+  }
+}
