@@ -102,25 +102,63 @@ describe('the client and a channel', () => {
     })
   }
 
-  it('a hub: the messages say their channel', async () => {
-    const hub = new Hub()
-    const [a, b] = [hub.channel('a'), hub.channel('b')]
-    await open(hub.subscriber(() => ['a', 'b']))
-    const { connection, messages } = follow({ transport: 'poll' })
-    await until(() => a.waiters.size === 1)
-    await a.publish(1)
-    await until(() => messages.length === 1 && b.waiters.size === 1)
-    await b.publish(2)
-    await until(() => messages.length === 2)
-    assert.deepEqual(
-      messages.map(({ channel, data }) => [channel, data]),
-      [
-        ['a', 1],
-        ['b', 2],
-      ],
-    )
-    connection.close()
-  })
+  for (const transport of ['poll', 'sse'] as const) {
+    it(`a hub: the messages say their channel, also after a cut and from the oldest kept: ${transport}`, async () => {
+      const hub = new Hub()
+      const [a, b] = [hub.channel('a'), hub.channel('b')]
+      const sockets = await open(hub.subscriber(() => ['a', 'b']))
+      const waiting = () => until(() => a.waiters.size === 1 && b.waiters.size === 1)
+      const { connection, messages, gaps } = follow({ transport })
+      await waiting()
+      await a.publish(1)
+      await until(() => messages.length === 1)
+      await waiting()
+      await b.publish(2, { event: 'chat' })
+      await until(() => messages.length === 2)
+      await waiting()
+      for (const socket of sockets) socket.destroy()
+      await until(() => a.waiters.size === 0 && connection.state === 'waiting')
+      await a.publish(3)
+      manual.advance(1_000)
+      await until(() => messages.length === 3)
+      const shown = (all: Message<number>[]) => all.map(({ channel, event, data }) => [channel, event, data])
+      const all = [
+        ['a', undefined, 1],
+        ['b', 'chat', 2],
+        ['a', undefined, 3],
+      ]
+      assert.deepEqual([shown(messages), gaps], [all, []])
+      connection.close()
+
+      const late = follow({ transport, cursor: '0' })
+      await until(() => late.messages.length === 3)
+      assert.deepEqual(shown(late.messages).sort(), all.sort())
+      late.connection.close()
+      await until(() => a.waiters.size === 0)
+      await hub.close()
+    })
+
+    it(`a channel that is drained: the client goes on where the next one is, with nothing lost: ${transport}`, async () => {
+      const log = new MemoryLog()
+      let channel = new Channel('news', { log })
+      await open((ctx, next) => channel.subscriber()(ctx, next))
+      const { connection, messages, gaps } = follow({ transport })
+      await until(() => channel.waiters.size === 1)
+      await channel.publish(1)
+      await until(() => messages.length === 1 && channel.waiters.size === 1)
+      const old = channel
+      await old.drain({ rate: Number.POSITIVE_INFINITY })
+      channel = new Channel('news', { log })
+      await channel.publish(2)
+      while (messages.length < 2) {
+        manual.advance(1_000)
+        await turn()
+      }
+      assert.deepEqual([messages.map(({ data }) => data), gaps], [[1, 2], []])
+      connection.close()
+      await old.close()
+    })
+  }
 
   it('a cursor that is none, and a channel that may not be followed, are final', async () => {
     const channel = new Channel('news', { authorize: (ctx) => ctx.query['token'] === undefined })
