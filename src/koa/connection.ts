@@ -18,8 +18,11 @@ export function watchConnection({ req, res }: Koa.Context, closed: Closed): void
     closed(isFinished(res))
     return
   }
-  // not once(): it comes once by itself, and a wrapper a request less is kept
-  res.on('close', () => closed(isFinished(res)))
+  // as once() does it, with a wrapper less to keep
+  res.on('close', function close() {
+    res.off('close', close)
+    closed(isFinished(res))
+  })
   if (res.socket !== null || req.httpVersionMajor >= 2) return
 
   const { socket } = req
