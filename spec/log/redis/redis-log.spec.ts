@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { createClient } from 'redis'
+import { systemClock } from '../../../src/core/clock.js'
 import { LogError } from '../../../src/log/errors.js'
 import type { Backlog, Position } from '../../../src/log/log.js'
 import { RedisLog, type RedisLogOptions } from '../../../src/log/redis/index.js'
@@ -170,25 +171,32 @@ describe(`RedisLog${noRedis}`, () => {
     assert.equal(await data(), '3,1,2,3')
   })
 
-  it('1 000 who follow read a message, and Redis is asked once', async () => {
-    const other = open()
-    const { next } = await log.read('a', 'now')
-    let read = 0
-    for (let n = 0; n < 1_000; n++) {
-      await log.tail('a', async () => {
-        const { messages } = await log.read('a', next)
-        if (messages.length === 1) read++
-      })
-    }
-    await append(1, other, 'elsewhere')
-    await calls('evalsha')
-    await append(1, other)
-    await until(() => read === 1_000)
-    // one to append, one to read
-    assert.equal(await calls('evalsha'), 2)
-    await append(1)
-    assert.equal(await calls('evalsha'), 1)
-  })
+  for (const [size, reads] of [
+    ['small', 0],
+    ['large', 1],
+  ] as const) {
+    const large = JSON.stringify('x'.repeat(5_000))
+    const message = { data: size === 'small' ? '1' : large }
+    it(`1 000 who follow read a ${size} message of another process, and Redis is asked ${reads} times for it`, async () => {
+      const other = open()
+      const { next } = await log.read('a', 'now')
+      let read = 0
+      for (let n = 0; n < 1_000; n++) {
+        await log.tail('a', async () => {
+          const { messages } = await log.read('a', next)
+          if (messages.length === 1 && messages[0]?.data === message.data) read++
+        })
+      }
+      await append(1, other, 'elsewhere')
+      await calls('evalsha')
+      await other.append('a', message, wide)
+      await until(() => read === 1_000)
+      assert.equal(await calls('evalsha'), 1 + reads)
+      // what it publishes itself it does not read
+      await log.append('a', message, wide)
+      assert.equal(await calls('evalsha'), 1)
+    })
+  }
 
   it('who asks for the same at the same time shares one read', async () => {
     await append(3)
@@ -229,7 +237,7 @@ describe(`RedisLog${noRedis}`, () => {
 
   it('a message older than its age is read no longer, not even where it was kept in this process', async () => {
     let now = Date.now()
-    const clock = { ...(await import('../../../src/core/clock.js')).systemClock, now: () => now }
+    const clock = { ...systemClock, now: () => now }
     const own = open({ now: () => now, clock })
     await own.tail('a', () => {})
     const backlog = { ...wide, age: 1_000 }
@@ -248,14 +256,27 @@ describe(`RedisLog${noRedis}`, () => {
     assert.equal(await data(), '1,2,1,2')
   })
 
-  it('a channel of which nobody asks is forgotten, and one that is asked of or followed is not', async () => {
-    const short = open({ idle: 60, heartbeat: 5 })
-    for (const name of ['left', 'used', 'followed']) await append(1, short, name)
-    await short.tail('followed', () => {})
-    for (let keys = 'left'; keys.includes('left'); keys = await server.ask('KEYS', '*'))
-      await short.read('used', 'oldest')
-    for (const name of ['used', 'followed']) assert.equal(await data(name, short), '1')
-    assert.equal(await data('left', short), '')
+  it('a channel of which nobody asks is forgotten; one that is asked of or followed is kept for as long again', async () => {
+    let now = Date.now()
+    const own = open({ idle: 60_000, heartbeat: 5, now: () => now, clock: { ...systemClock, now: () => now } })
+    const names = ['left', 'used', 'followed']
+    const left = async (kind: string, name: string): Promise<number> =>
+      Number((await server.ask('PTTL', `{koa-continuation}:${kind}:${name}`)).slice(1))
+    for (const name of names) {
+      await append(1, own, name)
+      for (const kind of ['stream', 'state']) {
+        assert.ok((await left(kind, name)) > 50_000)
+        await server.ask('PEXPIRE', `{koa-continuation}:${kind}:${name}`, '30000')
+      }
+    }
+    await own.tail('followed', () => {})
+    now += 30_000
+    await own.read('used', 'oldest')
+    for (const kind of ['stream', 'state']) {
+      while ((await left(kind, 'followed')) < 50_000);
+      assert.ok((await left(kind, 'used')) > 50_000)
+      assert.ok((await left(kind, 'left')) <= 30_000)
+    }
   })
 
   it('remembers the last batch of each writer, but not for ever', async () => {
@@ -284,7 +305,7 @@ describe(`RedisLog${noRedis}`, () => {
     }) as typeof duplicate
     const own = open({ client: client as never })
     for (const n of [1, 2]) await own.append('a', { data: String(n) }, wide)
-    const appends = commands.filter(([name, , keys]) => name === 'EVALSHA' && keys === '4')
+    const appends = commands.filter(([name, , keys]) => name === 'EVALSHA' && keys === '3')
     assert.equal(appends.length, 2)
     for (const append of appends) await server.ask(...append)
     assert.equal(await data(), '1,2')
@@ -334,7 +355,8 @@ describe(`RedisLog${noRedis}`, () => {
     })
 
     it('a message in the middle is gone: a gap', async () => {
-      const [first] = (await append(3)) as [Position]
+      const first = await log.append('a', { data: '1' }, wide)
+      for (const data of ['2', '3']) await log.append('a', { data }, wide)
       const entry = /2-\d+/.exec(await server.ask('XRANGE', '{koa-continuation}:stream:a', '2', '2')) as RegExpExecArray
       await server.ask('XDEL', '{koa-continuation}:stream:a', entry[0])
       const { messages, gap } = await log.read('a', first)
@@ -422,23 +444,7 @@ describe(`RedisLog${noRedis}`, () => {
   })
 
   it('what Redis answers with an error is a LogError, and the next call goes on', async () => {
-    await server.ask('SET', '{koa-continuation}:stream:a', 'no stream')
-    await server.ask(
-      'HSET',
-      '{koa-continuation}:state:a',
-      'epoch',
-      'e',
-      'last',
-      '1',
-      'first',
-      '1',
-      'since',
-      '1',
-      'bytes',
-      '1',
-      'age',
-      '1',
-    )
+    await server.ask('SET', '{koa-continuation}:state:a', 'no hash')
     for (const calling of [append(1), log.read('a', 'oldest'), log.tail('a', () => {})]) {
       await assert.rejects(calling as Promise<unknown>, (error: LogError) => {
         assert.ok(error instanceof LogError)

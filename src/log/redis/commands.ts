@@ -15,7 +15,8 @@ export interface Command {
   readonly again?: number
 }
 
-interface Call extends Command {
+interface Call {
+  readonly command: Command
   readonly resolve: (reply: unknown) => void
   readonly reject: (error: Error) => void
   /** When it was sent first. */
@@ -91,7 +92,7 @@ export class Commands {
     this.open()
     let call!: Call
     const reply = new Promise<unknown>((resolve, reject) => {
-      call = { ...command, resolve, reject, said: undefined }
+      call = { command, resolve, reject, said: undefined }
     })
     this.#calls.add(call)
     if (this.#client !== undefined) this.#send(call, this.#client)
@@ -130,7 +131,8 @@ export class Commands {
   }
 
   #sendAgain(call: Call, client: RedisClient): void {
-    const { said, again = Number.POSITIVE_INFINITY } = call
+    const { said } = call
+    const { again = Number.POSITIVE_INFINITY } = call.command
     if (said === undefined || this.#options.clock.now() - said < again) this.#send(call, client)
     else {
       this.#calls.delete(call)
@@ -139,10 +141,10 @@ export class Commands {
   }
 
   #send(call: Call, client: RedisClient, by: 'EVALSHA' | 'EVAL' = 'EVALSHA'): void {
-    const { script, keys, args } = call
+    const { script, keys, args } = call.command
     const what = by === 'EVAL' ? script : (this.#names.get(script) as string)
     call.said ??= this.#options.clock.now()
-    client.sendCommand([by, what, String(keys.length), ...keys, ...args(this.#run)]).then(
+    client.sendCommand([by, what, String(keys.length), ...keys].concat(args(this.#run))).then(
       (reply) => {
         if (this.#calls.delete(call)) call.resolve(reply)
       },

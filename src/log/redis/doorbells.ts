@@ -1,33 +1,37 @@
-import type { Position } from '../log.js'
+import type { Position, Stored } from '../log.js'
 import type { RedisClient } from './client.js'
 import { Connection, type ConnectionSettings } from './connection.js'
-import { doorbell } from './scripts.js'
+import { type Entry, unpacked } from './entries.js'
+import { DOORBELLS } from './scripts.js'
+
+/** A channel has grown. */
+export interface Bell {
+  /** Up to there. */
+  readonly position: Position
+  /** By these, where they came along. */
+  readonly messages: readonly Stored[] | undefined
+}
 
 export interface DoorbellsOptions extends ConnectionSettings {
-  /** The stream of all that is appended, and the count of it. */
-  readonly keys: readonly [stream: string, count: string]
-  /** A channel has grown up to there. */
-  readonly ring: (channel: string, position: Position) => void
+  /** The stream of all that is appended. */
+  readonly key: string
+  readonly ring: (channel: string, bell: Bell) => void
   /** Any channel may have grown, or begun anew; and Redis is to know that they are followed. */
   readonly ringAll: () => void
   /** Milliseconds after which Redis forgets what it is not asked of. */
   readonly idle: number
 }
 
-/** So many at most come at once. */
-const COUNT = 1_000
-
 /**
  * Hears of every channel that grows, by one blocking read over one connection, however many channels there are.
  *
- * The doorbells are counted. Where one is missing, after a lost connection or because this process stood still for longer than
- * Redis keeps them, all ring.
+ * Where one may be missing, after a lost connection or because this process stood still for longer than Redis keeps them, all
+ * ring.
  */
 export class Doorbells {
   readonly #options: DoorbellsOptions
   readonly #connection: Connection
   #isHearing = false
-  #count = 0
   #allRungAt = 0
 
   constructor(options: DoorbellsOptions) {
@@ -36,9 +40,7 @@ export class Doorbells {
     this.#connection = new Connection({
       ...options,
       greet: async (client) => {
-        const [id, count] = (await client.sendCommand(['EVAL', doorbell, '2', ...options.keys])) as [string, number]
-        last = id
-        this.#count = count
+        last = await newest(client, options.key)
       },
       opened: (client) => {
         this.#isHearing = true
@@ -67,15 +69,16 @@ export class Doorbells {
   }
 
   async #hear(client: RedisClient, last: string): Promise<void> {
-    const { keys, heartbeat, clock, idle } = this.#options
+    const { key, heartbeat, clock, idle } = this.#options
     for (;;) {
-      const ask = ['XREAD', 'COUNT', String(COUNT), 'BLOCK', String(heartbeat), 'STREAMS', keys[0], last]
+      const ask = ['XREAD', 'COUNT', String(DOORBELLS), 'BLOCK', String(heartbeat), 'STREAMS', key, last]
       const reply = await client.sendCommand(ask)
       if (reply === null) {
         // emptied without a lost connection, and nobody has appended since
-        const count = Number(await client.sendCommand(['GET', keys[1]]))
-        if (count < this.#count) this.#ringAll()
-        this.#count = Math.min(this.#count, count)
+        if (last !== NONE && (await newest(client, key)) === NONE) {
+          last = NONE
+          this.#ringAll()
+        }
       } else last = this.#heard(entriesOf(reply)) ?? last
       if (clock.now() - this.#allRungAt > idle / 4) this.#ringAll()
     }
@@ -87,21 +90,37 @@ export class Doorbells {
   }
 
   #heard(entries: readonly Entry[]): string | undefined {
-    const grown = new Map<string, Position>()
-    let missed = false
+    const bells = new Map<string, Bell>()
     for (const [, fields] of entries) {
-      const [, count, , channel = '', , epoch = '', , last] = fields
-      missed ||= Number(count) !== this.#count + 1
-      this.#count = Number(count)
-      grown.set(channel, { epoch, seq: Number(last) })
+      const [channel = '', epoch = '', seq] = fields
+      const position = { epoch, seq: Number(seq) }
+      const messages = fields.length > 4 ? unpacked(position.seq, fields, 4) : undefined
+      bells.set(channel, both(bells.get(channel), { position, messages }))
     }
-    if (missed) this.#ringAll()
-    for (const [channel, position] of grown) this.#options.ring(channel, position)
+    // it may be that there were more, which Redis has dropped
+    if (entries.length >= DOORBELLS) this.#ringAll()
+    for (const [channel, bell] of bells) this.#options.ring(channel, bell)
     return entries.at(-1)?.[0]
   }
 }
 
-type Entry = [id: string, fields: string[]]
+/** The id before all others. */
+const NONE = '0-0'
+
+/** The id of the last one. */
+async function newest(client: RedisClient, key: string): Promise<string> {
+  const [last] = (await client.sendCommand(['XREVRANGE', key, '+', '-', 'COUNT', '1'])) as Entry[]
+  return last?.[0] ?? NONE
+}
+
+/** Two that came one after the other, as one. */
+function both(one: Bell | undefined, next: Bell): Bell {
+  if (one === undefined) return next
+  const { position, messages } = next
+  const follows = one.position.epoch === position.epoch && one.position.seq + 1 === messages?.[0]?.seq
+  const all = follows && one.messages !== undefined ? [...one.messages, ...messages] : undefined
+  return { position, messages: all }
+}
 
 /** Of the one stream: a list of streams in the second version of the protocol, a map in the third. */
 function entriesOf(reply: unknown): Entry[] {

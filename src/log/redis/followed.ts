@@ -1,4 +1,5 @@
 import type { After, Position, Reading } from '../log.js'
+import type { Bell } from './doorbells.js'
 import { type Memory, Recent } from './recent.js'
 
 /** What is read of a channel, and where its end was then. */
@@ -68,22 +69,26 @@ export class Followed {
     return this.recent.read(after === 'now' ? end : after, bytes, this.#options.now())
   }
 
-  /** Somebody has appended up to there. */
-  heard(position: Position): void {
+  /** Somebody has appended. */
+  heard(bell: Bell): void {
     const { end } = this.recent
     if (end === undefined) this.#isBehind ||= this.#reading !== undefined
-    else if (isBehind(end, position)) this.readOn().catch(() => {})
+    else if (isBehind(end, bell.position) && !this.#take(bell, end)) this.readOn().catch(() => {})
   }
 
-  /** This process has appended up to there. */
-  appended(position: Position, messages: Reading['messages'], age: number): void {
-    this.#own = position
-    const { end } = this.recent
-    const follows = end?.epoch === position.epoch && end.seq + messages.length === position.seq
-    if (follows) {
-      this.recent.take({ messages, next: position }, age, this.#options.now())
-      this.#ring()
-    } else this.heard(position)
+  /** This process has appended. */
+  appended(bell: Bell, age: number): void {
+    this.#own = bell.position
+    this.recent.age = age
+    this.heard(bell)
+  }
+
+  /** @returns whether it is what comes next */
+  #take({ position, messages }: Bell, end: Position): boolean {
+    if (end.epoch !== position.epoch || messages?.[0]?.seq !== end.seq + 1) return false
+    this.recent.take({ messages, next: position }, this.#options.now())
+    this.#ring()
+    return true
   }
 
   async #readUp(): Promise<void> {
@@ -96,7 +101,8 @@ export class Followed {
         if (this.#own === own) this.#own = undefined
         this.#isBehind ||= reading.next.seq < reading.last
         if (reading.gap === undefined && end !== undefined && reading.messages.length === 0) continue
-        this.recent.take(reading, reading.age, this.#options.now())
+        this.recent.age = reading.age
+        this.recent.take(reading, this.#options.now())
         if (end !== undefined) this.#ring()
       }
     } finally {

@@ -1,26 +1,47 @@
 import { LogError } from '../errors.js'
 import type { Backlog, Message, Position } from '../log.js'
-import { sizeOf } from '../log.js'
 import type { Calling, Command } from './commands.js'
 import type { Patience, Waiting } from './patience.js'
 
-/** A message on its way. */
-interface Sending {
+/** A message on its way. There may be very many: so each is one object. */
+class Sending implements Waiting {
+  since = 0
+  isOver = false
+  readonly lane: Lane
   readonly message: Message
   readonly backlog: Backlog
   readonly resolve: (position: Position) => void
   readonly reject: (error: Error) => void
-  waiting: Waiting | undefined
-  isOver: boolean
+
+  constructor(
+    lane: Lane,
+    message: Message,
+    backlog: Backlog,
+    resolve: (position: Position) => void,
+    reject: (error: Error) => void,
+  ) {
+    this.lane = lane
+    this.message = message
+    this.backlog = backlog
+    this.resolve = resolve
+    this.reject = reject
+  }
+
+  expire(): void {
+    this.lane.expire(this)
+  }
 }
 
 interface Lane {
   readonly channel: string
+  readonly expire: (sending: Sending) => void
   queue: Sending[]
   /** On their way, and not answered. */
   batch: readonly Sending[]
   calling: Calling<[epoch: string, start: number]> | undefined
   isDue: boolean
+  /** Some in the queue have been given up. */
+  hasOver: boolean
 }
 
 export interface LanesOptions {
@@ -32,6 +53,7 @@ export interface LanesOptions {
   readonly call: (command: Command) => Calling<[epoch: string, start: number]>
   /** Whether there is somebody to send to. */
   readonly isOpen: () => boolean
+  /** @param position of the last of them */
   readonly appended: (channel: string, position: Position, messages: readonly Message[], backlog: Backlog) => void
   /** Nothing of the channel is on its way any more, whatever came of it. */
   readonly done: (channel: string) => void
@@ -40,7 +62,7 @@ export interface LanesOptions {
 
 /** What is sent at once; Redis does nothing else meanwhile. */
 const MOST_MESSAGES = 256
-const MOST_BYTES = 1_048_576
+const MOST_LENGTH = 1_048_576
 
 /**
  * Messages on their way to Redis. Of each channel one batch is on its way at a time, and what comes meanwhile makes the next:
@@ -71,10 +93,10 @@ export class Lanes {
     if (this.#size >= queue) {
       return Promise.reject(new LogError('ERR_LOG_FULL', `Cannot append another message: ${this.#size} already wait`))
     }
+    const lane = this.#lane(channel)
     return new Promise((resolve, reject) => {
-      const sending: Sending = { message, backlog, resolve, reject, waiting: undefined, isOver: false }
-      const lane = this.#lane(channel)
-      sending.waiting = patience.add(() => this.#expire(lane, sending))
+      const sending = new Sending(lane, message, backlog, resolve, reject)
+      patience.add(sending)
       this.#size++
       lane.queue.push(sending)
       this.#next(lane)
@@ -87,11 +109,11 @@ export class Lanes {
   }
 
   #lane(channel: string): Lane {
-    let lane = this.#lanes.get(channel)
-    if (lane === undefined) {
-      lane = { channel, queue: [], batch: [], calling: undefined, isDue: false }
-      this.#lanes.set(channel, lane)
-    }
+    const known = this.#lanes.get(channel)
+    if (known !== undefined) return known
+    const expire = (sending: Sending): void => this.#expire(lane, sending)
+    const lane: Lane = { channel, expire, queue: [], batch: [], calling: undefined, isDue: false, hasOver: false }
+    this.#lanes.set(channel, lane)
     return lane
   }
 
@@ -107,7 +129,8 @@ export class Lanes {
 
   #send(lane: Lane): void {
     const { call, command, isOpen } = this.#options
-    lane.queue = lane.queue.filter(({ isOver }) => !isOver)
+    if (lane.hasOver) lane.queue = lane.queue.filter(({ isOver }) => !isOver)
+    lane.hasOver = false
     if (lane.queue.length === 0) this.#lanes.delete(lane.channel)
     if (lane.queue.length === 0 || !isOpen()) return
     const batch = take(lane)
@@ -119,8 +142,10 @@ export class Lanes {
     calling.reply.then(
       ([epoch, start]) => {
         this.#options.appended(lane.channel, { epoch, seq: start + batch.length - 1 }, messages, backlog)
-        for (const [place, sending] of batch.entries()) {
-          if (this.#end(sending)) sending.resolve({ epoch, seq: start + place })
+        let seq = start
+        for (const sending of batch) {
+          if (this.#end(sending)) sending.resolve({ epoch, seq })
+          seq++
         }
         this.#done(lane, calling)
       },
@@ -142,6 +167,7 @@ export class Lanes {
   #expire(lane: Lane, sending: Sending): void {
     const isSent = lane.batch.includes(sending)
     if (!this.#end(sending)) return
+    lane.hasOver ||= !isSent
     sending.reject(this.#options.expired(isSent && lane.calling?.said === true))
     if (!isSent || !lane.batch.every(({ isOver }) => isOver)) return
     // nobody waits for it: whoever wants to sends it anew
@@ -153,22 +179,25 @@ export class Lanes {
     if (sending.isOver) return false
     sending.isOver = true
     this.#size--
-    if (sending.waiting !== undefined) this.#options.patience.delete(sending.waiting)
+    this.#options.patience.delete(sending)
     return true
   }
 }
 
 /** The first ones, of one backlog. */
 function take(lane: Lane): Sending[] {
-  const [first] = lane.queue
-  let bytes = 0
+  const { queue } = lane
+  const [first] = queue
+  let length = 0
   let count = 0
-  for (const { message, backlog } of lane.queue) {
-    bytes += sizeOf(message)
-    if (count > 0 && (bytes > MOST_BYTES || count === MOST_MESSAGES || !same(backlog, first?.backlog))) break
+  for (const { message, backlog } of queue) {
+    length += message.data.length
+    if (count > 0 && (length > MOST_LENGTH || count === MOST_MESSAGES || !same(backlog, first?.backlog))) break
     count++
   }
-  return lane.queue.splice(0, count)
+  if (count < queue.length) return queue.splice(0, count)
+  lane.queue = []
+  return queue
 }
 
 function same(one: Backlog, other: Backlog | undefined): boolean {

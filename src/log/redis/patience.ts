@@ -3,7 +3,7 @@ import type { Clock } from '../../core/clock.js'
 /** Something that waits for Redis. */
 export interface Waiting {
   since: number
-  readonly expire: () => void
+  expire(): void
 }
 
 /** A timer that fires so many milliseconds too late says that this process itself stood still. */
@@ -28,12 +28,12 @@ export class Patience {
     return this.#waiting.size
   }
 
-  add(expire: () => void): Waiting {
-    const waiting = { since: this.#clock.now(), expire }
+  /** Its time begins now. */
+  add(waiting: Waiting): void {
+    waiting.since = this.#clock.now()
     this.#waiting.add(waiting)
     // once set, the timer looks for itself whether there is still somebody
     if (this.#timer === undefined) this.#arm(this.#span)
-    return waiting
   }
 
   delete(waiting: Waiting): void {

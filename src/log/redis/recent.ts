@@ -1,7 +1,9 @@
 import type { Position, Reading, Stored } from '../log.js'
 import { sizeOf } from '../log.js'
 
-interface Kept extends Stored {
+/** What came at once, in order. */
+interface Part {
+  readonly messages: readonly Stored[]
   readonly at: number
   readonly size: number
   readonly of: Recent
@@ -36,7 +38,7 @@ class Row<Item> {
 /** The newest messages of all channels that are followed, up to so many bytes. The oldest go first, of whatever channel. */
 export class Memory {
   readonly #most: number
-  readonly #all = new Row<Kept>()
+  readonly #all = new Row<Part>()
   #bytes = 0
 
   constructor(most: number) {
@@ -47,30 +49,31 @@ export class Memory {
     return this.#bytes
   }
 
-  add(kept: Kept): void {
-    this.#all.push(kept)
-    this.#bytes += kept.size
+  add(part: Part): void {
+    this.#all.push(part)
+    this.#bytes += part.size
     while (this.#bytes > this.#most) {
-      const oldest = this.#all.at(0) as Kept
+      const oldest = this.#all.at(0) as Part
       this.#all.shift()
       if (!oldest.isGone) oldest.of.forgetOldest()
     }
   }
 
-  remove(kept: Kept): void {
-    kept.isGone = true
-    this.#bytes -= kept.size
+  remove(part: Part): void {
+    part.isGone = true
+    this.#bytes -= part.size
+    while (this.#all.at(0)?.isGone) this.#all.shift()
   }
 }
 
 /** The end of one channel, as far as this process knows it: reads from there need not go to Redis. */
 export class Recent {
   readonly #memory: Memory
-  readonly #kept = new Row<Kept>()
+  readonly #parts = new Row<Part>()
+  /** Milliseconds that messages are kept. */
+  age = Number.POSITIVE_INFINITY
   #epoch: string | undefined
   #last = 0
-  /** Milliseconds that messages are kept. */
-  #age = Number.POSITIVE_INFINITY
 
   constructor(memory: Memory) {
     this.#memory = memory
@@ -82,44 +85,57 @@ export class Recent {
   }
 
   /** Takes on what was read from behind its end, and so is all that came after it; or all there is, where there is a gap. */
-  take({ messages, next, gap }: Reading, age: number, now: number): void {
+  take({ messages, next, gap }: Reading, now: number): void {
     if (gap !== undefined || this.#epoch === undefined) this.clear()
     this.#epoch = next.epoch
-    this.#age = age
-    for (const message of messages) this.#add(message, now)
     this.#last = next.seq
+    if (messages.length === 0) return
+    let size = 0
+    // near enough to what it takes here
+    for (const { data, event } of messages) size += data.length + (event?.length ?? 0)
+    const part: Part = { messages, at: now, size, of: this, isGone: false }
+    this.#parts.push(part)
+    this.#memory.add(part)
   }
 
   /** @returns undefined where it does not have all that came after the position */
   read({ epoch, seq }: Position, bytes: number, now: number): Reading | undefined {
-    while ((this.#kept.at(0)?.at ?? now) + this.#age <= now) this.forgetOldest()
-    const place = this.#kept.length - (this.#last - seq)
-    if (epoch !== this.#epoch || place < 0 || seq > this.#last) return undefined
-    const messages: Stored[] = []
-    let read = 0
-    for (let at = place; at < this.#kept.length; at++) {
-      const { seq, event, data, size } = this.#kept.at(at) as Kept
-      read += size
-      if (read > bytes && messages.length > 0) break
-      messages.push(event === undefined ? { seq, data } : { seq, event, data })
-    }
+    while ((this.#parts.at(0)?.at ?? now) + this.age <= now) this.forgetOldest()
+    if (epoch !== this.#epoch || seq > this.#last) return undefined
+    // most read from near the end
+    let place = this.#parts.length
+    let first = this.#last + 1
+    while (first > seq + 1 && place > 0) first = (this.#parts.at(--place) as Part).messages[0]?.seq as number
+    if (first > seq + 1) return undefined
+    const messages = this.#from(place, seq + 1 - first, bytes)
     return { messages, next: { epoch, seq: messages.at(-1)?.seq ?? seq } }
   }
 
   clear(): void {
-    while (this.#kept.length > 0) this.forgetOldest()
+    while (this.#parts.length > 0) this.forgetOldest()
   }
 
   forgetOldest(): void {
-    const oldest = this.#kept.at(0)
+    const oldest = this.#parts.at(0)
     if (oldest === undefined) return
-    this.#kept.shift()
+    this.#parts.shift()
     this.#memory.remove(oldest)
   }
 
-  #add(message: Stored, now: number): void {
-    const kept: Kept = { ...message, at: now, size: sizeOf(message), of: this, isGone: false }
-    this.#kept.push(kept)
-    this.#memory.add(kept)
+  #from(place: number, skip: number, bytes: number): readonly Stored[] {
+    const newest = this.#parts.at(place)?.messages ?? []
+    if (skip === 0 && place === this.#parts.length - 1 && bytes === Number.POSITIVE_INFINITY) return newest
+    const messages: Stored[] = []
+    let read = 0
+    for (let at = place; at < this.#parts.length; at++) {
+      const { messages: all } = this.#parts.at(at) as Part
+      for (let n = at === place ? skip : 0; n < all.length; n++) {
+        const message = all[n] as Stored
+        if (bytes !== Number.POSITIVE_INFINITY) read += sizeOf(message)
+        if (read > bytes && messages.length > 0) return messages
+        messages.push(message)
+      }
+    }
+    return messages
   }
 }

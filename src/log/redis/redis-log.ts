@@ -1,7 +1,8 @@
 import { LogError } from '../errors.js'
-import type { After, Backlog, Gap, Log, Message, Position, Reading, Stored } from '../log.js'
+import type { After, Backlog, Log, Message, Position, Reading } from '../log.js'
 import { type Command, Commands, type RedisLogState } from './commands.js'
-import { Doorbells } from './doorbells.js'
+import { type Bell, Doorbells } from './doorbells.js'
+import { packed, type ReadReply, readUpOf } from './entries.js'
 import { Followed, type ReadUp } from './followed.js'
 import { Lanes } from './lanes.js'
 import { type RedisLogOptions, type RedisLogSettings, redisLogSettings } from './options.js'
@@ -49,7 +50,8 @@ const KNOWN = 3_600_000
  */
 export class RedisLog implements Log {
   readonly #settings: RedisLogSettings
-  readonly #writer = randomName(12)
+  readonly #writer = `w:${randomName()}${randomName()}`
+  #epochs = 0
   readonly #patience: Patience
   readonly #commands: Commands
   readonly #doorbells: Doorbells
@@ -59,7 +61,7 @@ export class RedisLog implements Log {
   /** Under way, by channel and by what is read: who asks for the same meanwhile shares one. */
   readonly #reads = new Map<string, Map<string, Promise<ReadUp>>>()
   /** Heard of while a message of our own was on its way: maybe it is the one. */
-  readonly #early = new Map<string, Position>()
+  readonly #early = new Map<string, Bell>()
   #troubles = 0
   #lastTrouble: Error | undefined
 
@@ -83,9 +85,9 @@ export class RedisLog implements Log {
     })
     this.#doorbells = new Doorbells({
       ...connection,
-      keys: [`{${prefix}}:doorbells`, `{${prefix}}:count`],
+      key: `{${prefix}}:doorbells`,
       idle,
-      ring: (name, position) => this.#heard(name, position),
+      ring: (name, bell) => this.#heard(name, bell),
       ringAll: () => {
         this.#reads.clear()
         for (const followed of this.#followed.values()) followed.readOn().catch(trouble)
@@ -99,8 +101,8 @@ export class RedisLog implements Log {
       isOpen: () => this.#commands.state === 'open',
       appended: (name, position, messages, { age }) => this.#appended(name, position, messages, age),
       done: (name) => {
-        const position = this.#early.get(name)
-        if (position !== undefined) this.#heard(name, position)
+        const bell = this.#early.get(name)
+        if (bell !== undefined) this.#heard(name, bell)
       },
       expired: (inDoubt) => this.#expired(inDoubt),
     })
@@ -138,8 +140,8 @@ export class RedisLog implements Log {
    * @throws {LogError} `ERR_LOG_AWAY`, `ERR_LOG_TIMEOUT`: it may have been appended all the same where `inDoubt` is true;
    *   `ERR_LOG_FULL`, `ERR_LOG_REFUSED`, `ERR_LOG_CLOSED`
    */
-  async append(channel: string, message: Message, backlog: Backlog): Promise<Position> {
-    this.#check()
+  append(channel: string, message: Message, backlog: Backlog): Promise<Position> {
+    if (this.#commands.state === 'closed') return Promise.reject(this.#expired(false))
     this.#commands.open()
     return this.#lanes.append(nameOf(channel), message, backlog)
   }
@@ -221,10 +223,12 @@ export class RedisLog implements Log {
 
   #patiently<T>(promise: Promise<T>, expire = (): void => {}): Promise<T> {
     return new Promise((resolve, reject) => {
-      const waiting = this.#patience.add(() => {
+      const giveUp = (): void => {
         expire()
         reject(this.#expired(false))
-      })
+      }
+      const waiting = { since: 0, expire: giveUp }
+      this.#patience.add(waiting)
       promise.finally(() => this.#patience.delete(waiting)).then(resolve, reject)
     })
   }
@@ -233,7 +237,8 @@ export class RedisLog implements Log {
     const followed = new Followed({
       memory: this.#memory,
       now: () => this.#settings.clock.now(),
-      read: (after) => this.#commands.call<ReadReply>(this.#reading(name, after, PAGE)).reply.then(readUpOf),
+      read: (after) =>
+        this.#commands.call<ReadReply>(this.#reading(name, after, PAGE)).reply.then((reply) => readUpOf(reply, PAGE)),
     })
     this.#followed.set(name, followed)
     this.#doorbells.open()
@@ -242,11 +247,11 @@ export class RedisLog implements Log {
     return followed
   }
 
-  #heard(name: string, position: Position): void {
+  #heard(name: string, bell: Bell): void {
     this.#reads.delete(name)
     this.#early.delete(name)
-    if (this.#lanes.isSending(name)) this.#early.set(name, position)
-    else this.#followed.get(name)?.heard(position)
+    if (bell.messages === undefined && this.#lanes.isSending(name)) this.#early.set(name, bell)
+    else this.#followed.get(name)?.heard(bell)
   }
 
   #readHere(name: string, after: After, bytes: number): Reading | undefined {
@@ -270,16 +275,20 @@ export class RedisLog implements Log {
         among.delete(key)
         if (among.size === 0 && this.#reads.get(name) === among) this.#reads.delete(name)
       })
-      .then(readUpOf)
+      .then((reply) => readUpOf(reply, bytes))
     among.set(key, reading)
     return reading
   }
 
   #appended(name: string, position: Position, messages: readonly Message[], age: number): void {
     this.#reads.delete(name)
-    const start = position.seq + 1 - messages.length
-    const stored = messages.map((message, place) => ({ seq: start + place, ...message }))
-    this.#followed.get(name)?.appended(position, stored, age)
+    const followed = this.#followed.get(name)
+    if (followed === undefined) return
+    let seq = position.seq - messages.length
+    const stored = messages.map(({ event, data }) =>
+      event === undefined ? { seq: ++seq, data } : { seq: ++seq, event, data },
+    )
+    followed.appended({ position, messages: stored }, age)
   }
 
   #keys(name: string): [stream: string, state: string] {
@@ -292,39 +301,29 @@ export class RedisLog implements Log {
     return [now === undefined ? '' : String(Math.floor(now())), idle === Number.POSITIVE_INFINITY ? '' : whole(idle)]
   }
 
+  /** For an epoch that begins: there was none of this name. */
+  #fresh(): string {
+    return this.#writer.slice(2) + (++this.#epochs).toString(36)
+  }
+
   #reading(name: string, after: After, bytes: number): Command {
     const [epoch, place] = typeof after === 'string' ? ['', after] : [after.epoch, String(after.seq)]
-    const args = (): string[] => [...this.#always(), randomName(8), epoch, place, whole(bytes)]
+    const args = (): string[] => [...this.#always(), this.#fresh(), epoch, place, whole(bytes)]
     return { script: read, keys: this.#keys(name), args }
   }
 
   #appending(name: string, batch: number, messages: readonly Message[], backlog: Backlog): Command {
     const { prefix } = this.#settings
-    const limits = [backlog.messages, backlog.bytes, backlog.age].map(whole)
-    const fields = messages.flatMap(({ event, data }) => [event === undefined ? '-' : `+${event}`, data])
-    const who = [randomName(8), this.#writer, String(batch)]
+    const who = [this.#fresh(), this.#writer, String(batch)]
+    const limits = [whole(backlog.messages), whole(backlog.bytes), whole(backlog.age)]
+    const fields = packed(messages)
     return {
       script: append,
-      keys: [...this.#keys(name), `{${prefix}}:doorbells`, `{${prefix}}:count`],
-      args: (run) => [...this.#always(), run, ...who, ...limits, name, String(KNOWN), ...fields],
+      keys: [...this.#keys(name), `{${prefix}}:doorbells`],
+      args: (run) => [...this.#always(), run, ...who, ...limits, name, String(KNOWN)].concat(fields),
       again: KNOWN / 2,
     }
   }
-}
-
-type ReadReply = [epoch: string, last: number, from: number, gap: string, age: number, entries: Entry[]]
-type Entry = [id: string, [field: string, data: string]]
-
-function readUpOf([epoch, last, from, gap, age, entries]: ReadReply): ReadUp {
-  const messages = entries.map(([id, [field, data]]): Stored => {
-    const seq = Number.parseInt(id, 10)
-    return field[0] === '+' ? { seq, event: field.slice(1), data } : { seq, data }
-  })
-  // whatever has taken some away
-  const hasHole = messages.some(({ seq }, place) => seq !== from + place) || (messages.length === 0 && from <= last)
-  const missed = (gap || (hasHole ? 'trimmed' : undefined)) as Gap | undefined
-  const seq = messages.at(-1)?.seq ?? last
-  return { messages, next: { epoch, seq }, last, age, ...(missed && { gap: missed }) }
 }
 
 function readingOf({ messages, next, gap }: ReadUp): Reading {
@@ -333,6 +332,7 @@ function readingOf({ messages, next, gap }: ReadUp): Reading {
 
 /** Redis takes any name, but half a character is none. */
 function nameOf(channel: string): string {
+  if (/^\w+$/.test(channel)) return channel
   return channel.replace(/[%\p{Surrogate}]/gu, (half) => `%${half.charCodeAt(0).toString(16)}`)
 }
 
@@ -340,6 +340,9 @@ function whole(limit: number): string {
   return String(Math.min(Math.ceil(limit), ENDLESS))
 }
 
-function randomName(length: number): string {
-  return Array.from({ length }, () => Math.floor(Math.random() * 36).toString(36)).join('')
+/** Eight letters and digits. */
+function randomName(): string {
+  return Math.floor(Math.random() * 36 ** 8)
+    .toString(36)
+    .padStart(8, '0')
 }
