@@ -58,18 +58,14 @@ export class Client {
   #dialect
   #socket
   #text = ''
-  #watch
+  #crowd
 
-  /**
-   * @param watch `onMessage(client, stamp)` for each message; `onAsked()` and `onAnswered()`, when it begins to wait for one
-   *   and when that is over; `isAtOnce()`, whether it asks again as soon as it was answered
-   */
-  constructor({ dialect, key, place, address }, watch) {
+  constructor({ dialect, key, place, address }, crowd) {
     this.#dialect = dialects[dialect]
     this.key = key
     this.place = place
     this.#address = address
-    this.#watch = watch
+    this.#crowd = crowd
     this.next = this.#dialect.first(this)
   }
 
@@ -85,7 +81,7 @@ export class Client {
     this.#socket.write(next, 'latin1')
     if (this.#dialect.asks || this.joined) {
       this.asked = true
-      this.#watch.onAsked()
+      this.#crowd.onAsked()
     }
   }
 
@@ -110,11 +106,11 @@ export class Client {
   #answered(response) {
     const joining = !this.asked
     this.asked = false
-    if (!joining) this.#watch.onAnswered()
+    if (!joining) this.#crowd.onAnswered()
     this.next = this.#dialect.next(this, response)
     this.#take(response)
     // a dialect that has to say more before it waits says it without delay
-    if (joining || this.#watch.isAtOnce()) this.ask()
+    if (joining || this.#crowd.atOnce) this.ask()
   }
 
   /** Hands over every message in `text`. How much of it is done with. */
@@ -128,7 +124,7 @@ export class Client {
         return done
       }
       const stamp = stampAt(text, place)
-      this.#watch.onMessage(this, stamp)
+      this.#crowd.onMessage(this, stamp)
       this.last = stamp
       from = place + 18
     }

@@ -10,6 +10,7 @@ export class Crowd {
   atOnce = false
   /** How many wait for a message, as far as they know. */
   asking = 0
+  /** Called with a client and the stamp of each message that it gets. */
   onMessage = () => {}
   #allAsked = () => {}
 
@@ -29,18 +30,14 @@ export class Crowd {
   }
 
   make({ dialect, place, keyOf = () => 'all', address = 0 }) {
-    return new Client(
-      { dialect, key: keyOf(place), place, address },
-      {
-        onMessage: (client, stamp) => this.onMessage(client, stamp),
-        onAsked: () => this.#asked(),
-        onAnswered: () => this.asking--,
-        isAtOnce: () => this.atOnce,
-      },
-    )
+    return new Client({ dialect, key: keyOf(place), place, address }, this)
   }
 
-  #asked() {
+  onAnswered() {
+    this.asking--
+  }
+
+  onAsked() {
     if (++this.asking >= this.clients.length) this.#allAsked()
   }
 

@@ -1,3 +1,4 @@
+import { median } from '../support/figures.js'
 import { type Table, tablesOf } from './figures.js'
 import { against, promised } from './promises.js'
 import { isLimited, markdown, markdownTable } from './text.js'
@@ -19,6 +20,7 @@ export function measuredPart({ taken, minutes, plan, facts, samples }: Results):
     '',
     ...facts.map((fact) => `- ${fact}`),
     `- ${driverLoad(tables)}`,
+    ...probeIdle(samples),
     '',
     ...promises(tables, plan),
     ...others(tables),
@@ -36,6 +38,16 @@ export function driverLoad(tables: readonly Table[]): string {
   const [most] = all.filter(({ load }) => Number.isFinite(load)).sort((one, other) => other.load - one.load)
   if (most === undefined) return 'no load driver took part'
   return `the load driver took at most ${Math.round(most.load * 100)} % of its core while it measured (${most.where})`
+}
+
+/** What the probe measures where there is nothing to wait for. */
+function probeIdle(samples: Results['samples']): string[] {
+  const idle = samples.map(({ figures }) => figures['idle'] ?? Number.NaN).filter(Number.isFinite)
+  return idle.length === 0
+    ? []
+    : [
+        `- the longest wait of the probe in 0.1 s with nothing else to do: ${median(idle).toFixed(1)} ms, the median of all rounds`,
+      ]
 }
 
 function promises(tables: readonly Table[], plan: Results['plan']): string[] {

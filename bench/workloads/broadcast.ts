@@ -58,7 +58,7 @@ async function* session(way: Way, { broadcast: plan, nodeOptions }: Plan) {
       await driver.ask('open', { port: server.port, count, dialect: way.dialect })
       const cold = place === 0 ? plan.cold : 0
       const figures = await woken(way, server, driver, { count, cold, times: place < 2 ? plan.times : 1 })
-      const stalls = place < 2 ? await stalled(server, driver, probe, { count, times: plan.atOnce }) : {}
+      const stalls = place < 2 ? await stalled(way, server, driver, probe, { count, times: plan.atOnce }) : {}
 
       // everybody is held
       const { resident, heap } = await server.memory()
@@ -93,7 +93,8 @@ async function woken(
     const begun = await server.cpu()
     await driver.ask('hold')
     await server.holds(count)
-    return ((await server.cpu()) - begun) / count
+    // who has a stream does not ask again
+    return way.dialect === 'events' ? Number.NaN : ((await server.cpu()) - begun) / count
   }
 
   let held = await hold()
@@ -112,14 +113,20 @@ async function woken(
 }
 
 /** All are woken, and ask again as soon as they have their answer; meanwhile the probe asks. */
-async function stalled(server: Server, driver: Child, probe: Child, { count, times }: Times): Promise<Figures> {
+async function stalled(
+  way: Way,
+  server: Server,
+  driver: Child,
+  probe: Child,
+  { count, times }: Times,
+): Promise<Figures> {
   const taken: Figures[] = []
   for (let time = 0; time < times; time++) {
     await probe.ask('start')
     await pause(100)
     const idle = (await probe.ask<number>('stop')) / 1000
     await probe.ask('start')
-    const { last, load } = await driver.ask<Told>('broadcast', { atOnce: true })
+    const { last, load } = await tell(way, driver, count, true)
     await server.holds(count)
     const stall = (await probe.ask<number>('stop')) / 1000
     taken.push({ idle, stall, againLast: last / 1000, load })
@@ -127,8 +134,8 @@ async function stalled(server: Server, driver: Child, probe: Child, { count, tim
   return middle(taken)
 }
 
-async function tell(way: Way, driver: Child, count: number): Promise<Told> {
-  const told = await driver.ask<Told>('broadcast', {})
+async function tell(way: Way, driver: Child, count: number, atOnce = false): Promise<Told> {
+  const told = await driver.ask<Told>('broadcast', { atOnce })
   if (told.received !== count || told.wrong > 0) {
     throw new Error(`${way.name} lost or doubled: ${told.received} of ${count} were answered, ${told.wrong} wrongly`)
   }
