@@ -22,7 +22,7 @@ export const broadcast: Workload = {
   about: ({ broadcast: { clients, times, atOnce } }) =>
     `Clients are held, with a browser's head of 560 bytes each; then one publish wakes all, ${times} times in a round: CPU a wake, ` +
     'and when the first, half, 99 % and the last have their answer. When the last has it, all ask again: CPU a hold. Then ' +
-    `${atOnce} times more, with every client asking again as soon as it has its own answer, while a probe asks a plain route once ` +
+    `${atOnce === 1 ? 'once' : `${atOnce} times`} more, with every client asking again as soon as it has its own answer, while a probe asks a plain route once ` +
     'a millisecond: its longest wait is the stall. RSS and heap of a request are the growth since the size before, after a ' +
     `collection where one can be asked for. ${clients[2] ?? clients.at(-1)} is as many as one process may open files for, in ` +
     'round numbers.',
