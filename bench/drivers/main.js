@@ -15,7 +15,7 @@ async function measured(measure) {
   return { ...figures, load: (cpu() - cpuBefore) / (now() - before) }
 }
 
-answer({
+const answers = {
   /** Connects as many clients. With `keys`, each under a key of its own. */
   open: ({ keys, ...how }) => crowd.open({ ...how, ...(keys && { keyOf: (place) => `k${place}` }) }),
   hold: () => crowd.hold(),
@@ -25,4 +25,7 @@ answer({
   load: (how) => measured(() => load(how)),
   /** Everybody leaves. */
   close: () => crowd.close(),
-})
+}
+
+// connections that are reset leave no port behind that is taken for a while
+answer(answers, answers.close)

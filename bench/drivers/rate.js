@@ -1,6 +1,9 @@
 import { now } from '../support/answer.js'
 import { quantiles } from './broadcast.js'
 
+/** Milliseconds after the end in which a message may still come. */
+const patience = 3_000
+
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
 /**
@@ -17,12 +20,14 @@ export async function rate(crowd, { perSecond, ms, keys, sample = 1 }) {
   let sent = 0
   let received = 0
   crowd.atOnce = true
+  const begun = now()
   crowd.onMessage = (client, stamp) => {
+    // of another rate, from before
+    if (stamp < begun - 1) return
     received++
     if (client.place % sample === 0) times.push(now() - stamp)
   }
 
-  const begun = now()
   const end = begun + ms * 1000
   for (let issued = 0; now() < end; await pause(1)) {
     for (const due = ((now() - begun) / 1e6) * perSecond; issued < due; issued++) {
@@ -34,8 +39,8 @@ export async function rate(crowd, { perSecond, ms, keys, sample = 1 }) {
   const seconds = (now() - begun) / 1e6
   crowd.publisher.drop()
 
-  // what is under way still comes, until nothing more does
-  for (let before = -1, waited = 0; received !== before && waited < 3_000; waited += 200) {
+  // what is under way still comes, until nothing more does, or for too long
+  for (let before = -1, waited = 0; received !== before && waited < patience; waited += 200) {
     before = received
     await pause(200)
   }

@@ -30,6 +30,7 @@ export function promised(tables: readonly Table[], plan: Plan): Promised[] {
     ['route', 'one route'],
   ] as const) {
     add(`longest stall: ${name}`, held(line, 'stall'), 10, 'ms')
+    add(`longest stall where all ask again at once: ${name}`, held(line, 'againStall'), 10, 'ms')
     add(`the last of all: ${name} to \`node:http\``, ratio(held(line, 'last'), held('http', 'last')), 1.2)
     add(
       `the last of all, who ask again at once: ${name} to \`node:http\``,

@@ -7,8 +7,8 @@ import { answer, cpu } from '../support/answer.js'
 
 const [file, timeout] = process.argv.slice(2)
 
-// clients stay connected between rounds, longer than the 5 s that are Node's default
-const server = createServer({ keepAliveTimeout: 0 })
+// clients stay connected before they ask, and between rounds, for longer than Node's defaults
+const server = createServer({ keepAliveTimeout: 0, headersTimeout: 0, requestTimeout: 0 })
 const { attach } = await import(new URL(file, import.meta.url).href)
 const { held } = attach(server, { timeout: Number(timeout) })
 const listening = new Promise((resolve) => {

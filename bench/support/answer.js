@@ -2,8 +2,9 @@
  * Answers the questions of the process that started this one, and ends with it.
  *
  * @param {Record<string, (argument: any) => unknown>} answers by question
+ * @param {() => void} end called last
  */
-export function answer(answers) {
+export function answer(answers, end = () => {}) {
   process.on('message', async ({ id, question, argument }) => {
     try {
       process.send({ id, answer: await answers[question](argument) })
@@ -11,7 +12,10 @@ export function answer(answers) {
       process.send({ id, error: error.stack })
     }
   })
-  process.on('disconnect', () => process.exit())
+  process.on('disconnect', () => {
+    end()
+    process.exit()
+  })
 }
 
 /** Microseconds of processor time that this process has used so far. */

@@ -21,11 +21,11 @@ export const broadcast: Workload = {
   title: 'Hold and broadcast',
   about: ({ broadcast: { clients, times, atOnce } }) =>
     `Clients are held, with a browser's head of 560 bytes each; then one publish wakes all, ${times} times in a round: CPU a wake, ` +
-    'and when the first, half, 99 % and the last have their answer. When the last has it, all ask again: CPU a hold. Then ' +
-    `${atOnce === 1 ? 'once' : `${atOnce} times`} more, with every client asking again as soon as it has its own answer, while a probe asks a plain route once ` +
-    'a millisecond: its longest wait is the stall. RSS and heap of a request are the growth since the size before, after a ' +
-    `collection where one can be asked for. ${clients[2] ?? clients.at(-1)} is as many as one process may open files for, in ` +
-    'round numbers.',
+    'and when the first, half, 99 % and the last have their answer. When the last has it, all ask again: CPU a hold. ' +
+    `${atOnce === 1 ? 'Once' : `${atOnce} times`} more a probe asks a plain route meanwhile, once a millisecond: its longest wait ` +
+    'is the stall. Then the same with every client asking again as soon as it has its own answer. RSS and heap of a request are ' +
+    `the growth since the size before, after a collection where one can be asked for. ${clients[2] ?? clients.at(-1)} is as many ` +
+    'as one process may open files for, in round numbers.',
   heading: (size) => `${size} clients`,
   columns: [
     { name: 'wake', title: 'CPU a wake, µs', digits: 1 },
@@ -34,7 +34,8 @@ export const broadcast: Workload = {
     { name: 'most', title: '99 %', digits: 0 },
     { name: 'last', title: 'last', digits: 0 },
     { name: 'stall', title: 'stall, ms', digits: 1 },
-    { name: 'againLast', title: 'last, all ask again at once, ms', digits: 0 },
+    { name: 'againLast', title: 'last, asking again at once, ms', digits: 0 },
+    { name: 'againStall', title: 'stall so, ms', digits: 1 },
     { name: 'hold', title: 'CPU a hold, µs', digits: 1 },
     { name: 'resident', title: 'RSS a request, KB', digits: 1 },
     { name: 'heap', title: 'heap, KB', digits: 2 },
@@ -112,7 +113,7 @@ async function woken(
   return { ...middle(taken), load }
 }
 
-/** All are woken, and ask again as soon as they have their answer; meanwhile the probe asks. */
+/** All are woken while the probe asks: first as before, then with everybody asking again as soon as they have their answer. */
 async function stalled(
   way: Way,
   server: Server,
@@ -121,15 +122,26 @@ async function stalled(
   { count, times }: Times,
 ): Promise<Figures> {
   const taken: Figures[] = []
+  const stallOf = async <Result>(act: () => Promise<Result>): Promise<{ stall: number; told: Result }> => {
+    await probe.ask('start')
+    const told = await act()
+    return { told, stall: (await probe.ask<number>('stop')) / 1000 }
+  }
   for (let time = 0; time < times; time++) {
-    await probe.ask('start')
-    await pause(100)
-    const idle = (await probe.ask<number>('stop')) / 1000
-    await probe.ask('start')
-    const { last, load } = await tell(way, driver, count, true)
+    const { stall: idle } = await stallOf(() => pause(100))
+    const { stall } = await stallOf(async () => {
+      await tell(way, driver, count)
+      await server.settled()
+    })
+    await driver.ask('hold')
     await server.holds(count)
-    const stall = (await probe.ask<number>('stop')) / 1000
-    taken.push({ idle, stall, againLast: last / 1000, load })
+    const again = await stallOf(async () => {
+      const told = await tell(way, driver, count, true)
+      await server.holds(count)
+      return told
+    })
+    const { last, load } = again.told
+    taken.push({ idle, stall, againStall: again.stall, againLast: last / 1000, load })
   }
   return middle(taken)
 }

@@ -7,7 +7,7 @@ export const chat: Workload = {
   title: 'A chat',
   about: ({ chat: { clients } }) =>
     `${clients} clients in one room, messages of 100 bytes at a fixed rate, each for everybody; long polls ask again as soon as ` +
-    'they were answered. What comes between two polls is missing where nobody keeps it. Times from the sending of a message ' +
+    'they were answered. What comes between two polls is missing where nobody keeps it, and so is what comes later than 3 s after the end. Times from the sending of a message ' +
     'to its receipt by each.',
   heading: (size) => `${size} messages a second`,
   columns: [

@@ -26,7 +26,7 @@ const named = (...names: string[]): Way[] => ways.filter(({ name }) => names.inc
 function complete(samples: readonly Sample[]): string[] {
   return samples.map(({ workload, line, size, figures }) => {
     for (const { name } of workloads.find((one) => one.name === workload)?.columns ?? []) {
-      if (['hold', 'resident', 'heap', 'stall', 'againLast'].includes(name)) continue
+      if (['hold', 'resident', 'heap', 'stall', 'againLast', 'againStall'].includes(name)) continue
       assert.ok(Number.isFinite(figures[name]), `${workload} ${line} ${size}: ${name} is ${figures[name]}`)
     }
     return `${line} ${size}`
