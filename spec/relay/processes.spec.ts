@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict'
+import { lifeOf } from '../../src/core/continuation.js'
 import { ContinuationManager, MemoryLog, Relay, type RelayReceipt } from '../../src/index.js'
 import { LogOwner } from '../../src/log/port/index.js'
+import { RedisLog } from '../../src/log/redis/index.js'
+import { BareHost } from '../support/bare-host.js'
 import { until } from '../support/gate.js'
 import { type Host, start } from '../support/hosts.js'
+import { noRedis, redisServer } from '../support/redis-server.js'
 
 interface Server {
   readonly host: Host
@@ -62,3 +66,27 @@ for (const kind of ['process', 'thread'] as const) {
     })
   })
 }
+
+describe(`a relay over Redis${noRedis}`, () => {
+  it('wakes who waits in another process, and says how many', async function () {
+    if (noRedis !== '') this.skip()
+    const server = await redisServer()
+    const logs = [new RedisLog({ url: server.url }), new RedisLog({ url: server.url })] as const
+    const [here, there] = logs.map((log) => new Relay(new ContinuationManager(), log, { gather: 200 })) as [
+      Relay,
+      Relay,
+    ]
+    await Promise.all([here.ready(), there.ready()])
+    await until(() => here.others === 1)
+    const host = new BareHost()
+    host.continuation.suspend()
+    void lifeOf(host.continuation).returned(true)
+    there.manager.stash(host.continuation, 'a')
+    const { woken, elsewhere } = await here.resume('a', { n: [1] })
+    assert.deepEqual([woken, elsewhere], [0, 1])
+    assert.deepEqual(host.continuation.getAttribute('n'), [1])
+    await Promise.all([here.close(), there.close()])
+    await Promise.all(logs.map((log) => log.close()))
+    await server.close()
+  })
+})

@@ -406,6 +406,22 @@ describe('PortLog and LogOwner', () => {
       assert.equal((await keptData()).length, 1)
     })
 
+    it('what another owner may have done is in doubt, even where this one has not', async () => {
+      owner.serve(pair.ends[0])
+      const log = follow({ timeout: 5_000, wait: 5_000 })
+      await log.read('a', 'now')
+      pair.hold()
+      const appending = append(log)
+      await turn()
+      pair.cut()
+      pair = portPair()
+      const heir = new LogOwner(new MemoryLog(), { clock, now: () => clock.now() + 60_000 })
+      heir.serve(pair.ends[0])
+      log.attach(pair.ends[1])
+      await assert.rejects(appending, { code: 'ERR_LOG_TIMEOUT', inDoubt: true })
+      heir.close()
+    })
+
     it('who stood still itself reads first what came meanwhile', async () => {
       let slept = 0
       const { setTimeout, clearTimeout, nextTurn, afterJobs } = clock

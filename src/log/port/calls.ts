@@ -10,8 +10,8 @@ export interface Call {
   readonly reject: (error: Error) => void
   /** Since when it waits. */
   since: number
-  /** It was said to an owner, and may have been heard. */
-  said: boolean
+  /** How often it was said to an owner, and may have been heard. */
+  said: number
 }
 
 /** A timer that fires so many milliseconds too late says that the process itself stood still. */
@@ -55,7 +55,7 @@ export class Calls implements Iterable<Call> {
     resolve: (answer: unknown) => void,
     reject: (error: Error) => void,
   ): Call {
-    const call: Call = { n: ++this.#last, ask, isAppend, resolve, reject, since: this.#clock.now(), said: false }
+    const call: Call = { n: ++this.#last, ask, isAppend, resolve, reject, since: this.#clock.now(), said: 0 }
     this.#calls.set(call.n, call)
     if (isAppend) this.#appends.add(call.n)
     if (this.#calls.size === 1) this.#arm()
@@ -65,6 +65,10 @@ export class Calls implements Iterable<Call> {
   /** Answers are for calls that wait. Others came too late, or were given twice, and that is no error. */
   answer(n: number, answer: unknown): void {
     this.#take(n)?.resolve(answer)
+  }
+
+  get(n: number): Call | undefined {
+    return this.#calls.get(n)
   }
 
   fail(n: number, error: Error): void {

@@ -9,6 +9,7 @@ import { Reads } from './reads.js'
 import { Tails } from './tails.js'
 import {
   type Asked,
+  type Failure,
   finite,
   isOurs,
   MARK,
@@ -154,7 +155,7 @@ export class PortLog implements Log {
     this.#line = undefined
     this.#state = 'closed'
     this.#tails.clear()
-    this.#calls.failAll(({ said, isAppend }) => closed(said && isAppend))
+    this.#calls.failAll((call) => closed(isInDoubt(call)))
   }
 
   /** @internal */
@@ -176,7 +177,7 @@ export class PortLog implements Log {
 
   #sayCall(call: Call): void {
     if (this.#state !== 'open') return
-    call.said = true
+    call.said++
     this.#outbox.say(call.ask(call))
   }
 
@@ -214,7 +215,7 @@ export class PortLog implements Log {
         this.#calls.answer(word[1], word[2])
         break
       case 'failure':
-        this.#calls.fail(word[1], unpackFailure(word[2]))
+        this.#failed(word[1], word[2])
         break
       case 'ring':
         this.#rang(word[1])
@@ -223,6 +224,12 @@ export class PortLog implements Log {
         // whoever has not been welcomed yet waits for an owner anyway
         if (this.#state === 'open') this.#lost(this.#line)
     }
+  }
+
+  #failed(n: number, failure: Failure): void {
+    // what this owner has not done, the one before it may have
+    const inDoubt = isInDoubt(this.#calls.get(n), 2) || failure.inDoubt
+    this.#calls.fail(n, unpackFailure({ ...failure, ...(inDoubt && { inDoubt }) }))
   }
 
   #rang(channel: string): void {
@@ -246,7 +253,7 @@ export class PortLog implements Log {
     this.#state = 'away'
     this.#outbox.drop()
     this.#tails.lost()
-    if (this.#wait === 0) this.#calls.failAll((call) => away(call.said && call.isAppend))
+    if (this.#wait === 0) this.#calls.failAll((call) => away(isInDoubt(call)))
     else this.#calls.wait(this.#wait)
   }
 
@@ -263,13 +270,19 @@ export class PortLog implements Log {
     return this.#now() + left - Math.min(FOR_THE_ANSWER, this.#timeout / 2)
   }
 
-  #expired({ said, isAppend }: Call): Error {
-    if (this.#state === 'away') return away(said && isAppend)
+  #expired(call: Call): Error {
+    const inDoubt = isInDoubt(call)
+    if (this.#state === 'away') return away(inDoubt)
     const what = this.#state === 'greeting' ? 'There is no owner of the log' : 'The owner of the log has not answered'
     return new LogError('ERR_LOG_TIMEOUT', `${what} at the other end of the port, after ${this.#timeout} ms`, {
-      inDoubt: said && isAppend,
+      inDoubt,
     })
   }
+}
+
+/** @param times it was said so often at least */
+function isInDoubt(call: Call | undefined, times = 1): boolean {
+  return call?.isAppend === true && call.said >= times
 }
 
 function away(inDoubt: boolean): LogError {
