@@ -117,7 +117,7 @@ describe('offload', () => {
       assert.deepEqual(await reject({ odd: 1 }).catch((error) => error), { odd: 1 })
       assert.equal(await reject(undefined).catch((error) => error), undefined)
       await close()
-      assert.match(await off('throwFunction')(undefined).catch((error) => error), /^\(\) ?=> ?"what"$/)
+      assert.match(await off('throwFunction')(undefined).catch((error) => error), /^\(\) ?=> ?["']what["']$/)
     })
 
     it('a file that is not there, or has no such function', async () => {

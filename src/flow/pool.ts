@@ -74,7 +74,7 @@ export class Pool {
         const running = this.#outside(() =>
           piscina.run(message, { signal: stop.signal, transferList: [...transferList] }),
         )
-        running.then(resolve, (error) => reject(error instanceof Error ? error : new Error(lost, { cause: error })))
+        running.then(resolve, (error) => reject(saysWhy(error) ? error : new Error(lost, { cause: error })))
       })
       if (isFailure(answer)) throw revived(answer)
       return answer
@@ -104,6 +104,11 @@ export class Pool {
 }
 
 const lost = 'The thread has ended without an answer: was there something in it that cannot be copied?'
+
+/** Of a thread that could not send its answer some Nodes say nothing, and some hand over an empty error. */
+function saysWhy(error: unknown): boolean {
+  return error instanceof Error && error.message !== ''
+}
 
 function isFailure(answer: unknown): answer is Failure {
   return typeof answer === 'object' && answer !== null && FAILED in answer
