@@ -219,6 +219,65 @@ describe('qos() over and under', () => {
     assert.equal((await asking).status, 200)
   })
 
+  it('a handler that leaves while it stands in the line to go on costs no permit, and no place in the line', async () => {
+    let leave = (): void => {}
+    const left = new Promise<void>((resolve) => {
+      leave = resolve
+    })
+    stage = await qosScene({}, (app, limit, handler) => {
+      app.use(continuations({ timeout: 0 })).use(limit)
+      app.use(async (ctx, next) => {
+        if (ctx.path !== '/leaves') return next()
+        void ctx.continuation.wait()
+        clients.stash(ctx.continuation)
+        await left
+        ctx.body = 'left'
+      })
+      app.use(handler)
+    })
+    const leaves = stage.get('/leaves')
+    await until(() => clients.size === 1)
+    const { asking, visit } = await stage.enter('/runs')
+    clients.resume()
+    await until(() => stage.qos.suspended === 1)
+    leave()
+    assert.equal((await leaves).body, 'left')
+    assert.deepEqual([stage.qos.running, stage.qos.suspended], [1, 0])
+    visit.answer()
+    assert.equal((await asking).status, 200)
+  })
+
+  it('a handler that is told that it cannot go on may wait again, and goes on when there is a place', async () => {
+    stage = await qosScene({ timeout: 100 }, (app, limit, handler) => {
+      app.use(continuations({ timeout: 0 })).use(limit)
+      app.use(async (ctx, next) => {
+        for (let again = ctx.path === '/again'; again; ) {
+          const waiting = ctx.continuation.wait()
+          clients.stash(ctx.continuation)
+          again = await waiting.then(
+            () => false,
+            ({ code }) => code === 'ERR_OVERLOAD',
+          )
+        }
+        await next()
+      })
+      app.use(handler)
+    })
+    const again = stage.get('/again')
+    await until(() => clients.size === 1)
+    const { visit } = await stage.enter('/runs')
+    clients.resume()
+    await until(() => stage.qos.suspended === 1)
+    stage.clock.advance(100)
+    await until(() => clients.size === 1)
+    visit.answer()
+    await until(() => stage.qos.running === 0)
+    clients.resume()
+    ;(await stage.visit('/again')).answer()
+    assert.equal((await again).status, 200)
+    assert.equal(stage.most, 1)
+  })
+
   it('a boundary of many requests that are woken at once lets maxRequests of them run at once', async () => {
     stage = await qosScene({ maxRequests: 3, maxSuspended: 0 }, (app, limit, handler) =>
       app

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import type Koa from 'koa'
 import { systemClock } from '../../src/core/clock.js'
 import { Permits, type Waiting } from '../../src/flow/permits.js'
@@ -138,6 +140,44 @@ describe('a permit of qos() is never lost', () => {
     visit.answer()
     await goesOn()
     assert.deepEqual(stage.order, ['/1', '/next'])
+  })
+})
+
+describe('what is over', () => {
+  it('is not kept by qos(): no context that has waited stays', async () => {
+    setFlagsFromString('--expose-gc')
+    const gc = runInNewContext('gc') as () => void
+    let contexts = 0
+    const collected = new FinalizationRegistry<void>(() => contexts--)
+    const stage = await qosScene({ timeout: 100 }, (app, limit, handler) => {
+      app.use((ctx, next) => {
+        contexts++
+        collected.register(ctx, undefined)
+        return next()
+      })
+      app.use(limit).use(handler)
+    })
+    const live = async (): Promise<void> => {
+      const { visit } = await stage.enter('/1')
+      const expires = await stage.queue('/expires')
+      stage.clock.advance(100)
+      await expires.asking
+      const leaves = await stage.queue('/leaves')
+      leaves.asking.request.destroy()
+      await until(() => stage.qos.suspended === 0)
+      const served = await stage.queue('/served')
+      visit.answer()
+      ;(await stage.visit('/served')).answer()
+      await served.asking
+    }
+    for (let n = 0; n < 5; n++) await live()
+    assert.equal(contexts > 0, true)
+    await stage.end()
+    await until(() => {
+      gc()
+      return contexts === 0
+    })
+    assert.equal(stage.qos.running, 0)
   })
 })
 

@@ -1,6 +1,8 @@
 import { once } from 'node:events'
 import { Readable } from 'node:stream'
 import type Koa from 'koa'
+import { qos } from '../../src/flow/qos.js'
+import { throttle } from '../../src/flow/throttle.js'
 import type { Continuation, ContinuationManager } from '../../src/index.js'
 import { suspendable } from '../../src/index.js'
 
@@ -67,6 +69,20 @@ function again(continuation: Continuation, world: World): void {
   continuation.suspend()
   world.manager.stash(continuation, continuation.id)
   wake(continuation.id, world)
+}
+
+/** Goes through a limit whose only place is taken, until `act` gives it up. */
+function inLine(act: (free: () => void, ctx: Koa.Context, world: World) => void, timeout?: number): Cycle['handle'] {
+  return (ctx, world) => {
+    const limit = qos({ maxRequests: 1, timeout })
+    let free = (): void => {}
+    void limit({} as Koa.Context, () => new Promise<void>((resolve) => (free = resolve)))
+    const waiting = limit(ctx, async () => {
+      ctx.body = 'its turn has come'
+    })
+    act(free, ctx, world)
+    return waiting
+  }
 }
 
 /** Every way that a suspension begins, is decided and ends, and the requests that never suspend. */
@@ -203,6 +219,31 @@ export const cycles: readonly Cycle[] = [
     handle: waiting((key, { manager }) => soon(() => manager.fail(key, revoked()))),
   },
   { name: 'waited, left', handle: waiting((_key, { leave }, ctx) => soon(() => leave(ctx))) },
+  { name: 'waited in line', status: 200, handle: inLine((free) => soon(free)) },
+  { name: 'waited in line with a body', method: 'POST', status: 200, handle: inLine((free) => soon(free)) },
+  {
+    name: 'waited in line for too long',
+    status: 503,
+    handle: inLine((free, { res }) => res.once('close', free), 1),
+  },
+  {
+    name: 'left in line',
+    handle: inLine((free, ctx, { leave }) => {
+      ctx.res.once('close', free)
+      soon(() => leave(ctx))
+    }),
+  },
+  {
+    name: 'put off',
+    status: 200,
+    async handle(ctx) {
+      const limit = throttle({ rate: 1_000, burst: 1, clientId: () => 'one', policy: false })
+      await limit({} as Koa.Context, async () => {})
+      return limit(ctx, async () => {
+        ctx.body = 'later'
+      })
+    },
+  },
   {
     name: 'waited, but not awaited',
     status: 200,

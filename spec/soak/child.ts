@@ -1,0 +1,48 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { program } from '../support/program.js'
+
+/** A process that answers questions; `answer()` is its side. */
+export interface Child {
+  ask<Answer = void>(question: string, argument?: unknown): Promise<Answer>
+  stop(): Promise<void>
+}
+
+/** Runs a script in a process of its own, in production mode. */
+export async function start(file: URL, execArgv: string[] = []): Promise<Child> {
+  const child: ChildProcess = fork(fileURLToPath(await program(file)), [], {
+    execArgv,
+    env: { ...process.env, NODE_ENV: 'production' },
+  })
+  const waiting = new Map<number, (answer: unknown) => void>()
+  let lastId = 0
+  child.on('message', ({ id, answer }: { id: number; answer: unknown }) => {
+    waiting.get(id)?.(answer)
+    waiting.delete(id)
+  })
+  const ended = once(child, 'exit').then(([code]) => {
+    if (waiting.size > 0) throw new Error(`${file} ended with ${code} before it had answered`)
+  })
+  ended.catch(() => {})
+  return {
+    async ask<Answer>(question: string, argument?: unknown): Promise<Answer> {
+      const id = ++lastId
+      const answer = new Promise<unknown>((resolve) => waiting.set(id, resolve))
+      child.send({ id, question, argument })
+      return (await Promise.race([answer, ended])) as Answer
+    },
+    async stop(): Promise<void> {
+      child.disconnect()
+      await ended
+    },
+  }
+}
+
+/** Answers the questions of the process that started this one, and ends with it. */
+export function answer(answers: Record<string, (argument: never) => unknown>): void {
+  process.on('message', async ({ id, question, argument }: { id: number; question: string; argument: never }) => {
+    process.send?.({ id, answer: await answers[question]?.(argument) })
+  })
+  process.on('disconnect', () => process.exit())
+}
