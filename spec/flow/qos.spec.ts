@@ -164,7 +164,7 @@ describe('qos()', () => {
     await stage.enter('/1')
     await stage.queue('/2?a=b')
     const printed = inspect(stage.qos, { depth: 4 })
-    assert.match(printed, /^Qos \{\s+running: 1,\s+limit: 1,\s+suspended: 1,/)
+    assert.match(printed, /^Qos \{\s+running: 1,\s+limit: 1,\s+suspended: 1,\s+arriving: 0,/)
     assert.match(
       printed,
       /request: 'GET \/2',\s+priority: 3,\s+since: 1970-01-01T00:16:40.000Z,\s+until: 1970-01-01T00:17:10.000Z/,
@@ -246,6 +246,7 @@ describe('the options of qos()', () => {
     [{ maxSuspended: null }, /maxSuspended must be a number/],
     [{ timeout: '5s' }, /timeout must be a number/],
     [{ priority: 1 }, /priority must be a function/],
+    [{ awaitBody: 1 }, /awaitBody must be true or false/],
     [{ maxRequests: { min: 1 } }, /maxRequests.adaptive must be true/],
     [{ maxRequests: { adaptive: true, minimum: 1 } }, /maxRequests has no option minimum/],
     [{ random: 1 }, /random must be a function/],

@@ -24,11 +24,11 @@ const keepers: Record<string, () => Keeper> = {
     const limit: Qos = qos({ maxRequests: 1 })
     let leave = (): void => {}
     // the only place is taken
-    void limit({} as Koa.Context, () => new Promise<void>((resolve) => (leave = resolve)))
+    void limit({ req: { headers: {} } } as Koa.Context, () => new Promise<void>((resolve) => (leave = resolve)))
     return {
       middleware: limit,
       get waiting() {
-        return limit.suspended
+        return limit.suspended + limit.arriving
       },
       letGo: () => leave(),
     }

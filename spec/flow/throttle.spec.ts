@@ -25,7 +25,7 @@ describe('throttle()', () => {
   })
 
   const start = async (options: ThrottleOptions = {}): Promise<void> => {
-    limit = throttle({ rate: 2, burst: 3, clock, clientId: by, ...options })
+    limit = throttle({ rate: 2, burst: 3, penalty: 0, clock, clientId: by, ...options })
     served = await serve(
       new Koa().use(limit).use((ctx) => {
         ran.push(ctx.path)
@@ -92,6 +92,47 @@ describe('throttle()', () => {
     assert.deepEqual(await statuses('b'), [200, 200, 200, 429])
     assert.deepEqual(await statuses(''), [200, 200, 200, 200])
     assert.equal(limit.clients, 2)
+  })
+
+  it('holds a refusal back for the penalty, and then says how things stand', async () => {
+    await start({ rate: 0.5, delay: 0, penalty: 1_500 })
+    for (let n = 0; n < 3; n++) await served.get('/')
+    const refused = served.get('/refused')
+    await until(() => limit.delayed === 1)
+    clock.advance(1_499)
+    await turn()
+    assert.equal(limit.delayed, 1)
+    clock.advance(1)
+    const { status, headers } = await refused
+    assert.deepEqual([status, headers['retry-after'], headers['ratelimit']], [429, '1', '"default";r=0;t=1'])
+    const later = served.get('/refused')
+    await until(() => limit.delayed === 1)
+    clock.advance(1_500)
+    // by now there would be a token
+    assert.deepEqual([(await later).status, (await later).headers['retry-after']], [429, '1'])
+    assert.equal((await served.get('/')).status, 200)
+    assert.deepEqual(ran, ['/', '/', '/', '/'])
+  })
+
+  it('by default that is a second; a client that leaves meanwhile is forgotten', async () => {
+    await start({ delay: 0, penalty: undefined })
+    for (let n = 0; n < 3; n++) await served.get('/')
+    const refused = served.get('/')
+    await until(() => limit.delayed === 1)
+    assert.equal(clock.next, 1_000)
+    refused.request.destroy()
+    await until(() => limit.delayed === 0)
+    assert.deepEqual(served.errors, [])
+  })
+
+  it('holds back no more refusals than maxDelayed', async () => {
+    await start({ delay: 0, penalty: 100, maxDelayed: 1 })
+    for (let n = 0; n < 3; n++) await served.get('/')
+    const held = served.get('/')
+    await until(() => limit.delayed === 1)
+    assert.equal((await served.get('/')).status, 429)
+    clock.advance(100)
+    assert.equal((await held).status, 429)
   })
 
   it('puts no more than maxDelayed off; it refuses them', async () => {
@@ -175,7 +216,7 @@ describe('throttle()', () => {
     })
 
     it('of several limits stand beside each other', async () => {
-      limit = throttle({ rate: 1, burst: 1, delay: 0, clock, clientId: () => 'all', policy: 'inner' })
+      limit = throttle({ rate: 1, burst: 1, delay: 0, penalty: 0, clock, clientId: () => 'all', policy: 'inner' })
       const outer = throttle({ rate: 10, clock, clientId: () => 'all', policy: 'outer' })
       served = await serve(
         new Koa()
@@ -205,7 +246,7 @@ describe('throttle() by default', () => {
   }
 
   it('lets local addresses through, which are a proxy', async () => {
-    const limit = throttle({ rate: 1, burst: 1, delay: 0, clock: new ManualClock() })
+    const limit = throttle({ rate: 1, burst: 1, delay: 0, penalty: 0, clock: new ManualClock() })
     assert.deepEqual(await statuses(new Koa().use(limit).use(fine), [{}, {}]), [200, 200])
     assert.equal(limit.clients, 0)
   })
@@ -213,7 +254,7 @@ describe('throttle() by default', () => {
   it('counts who stands behind a proxy that the app trusts; of IPv6 the network', async () => {
     const app = new Koa()
     app.proxy = true
-    app.use(throttle({ rate: 1, burst: 1, delay: 0, clock: new ManualClock() })).use(fine)
+    app.use(throttle({ rate: 1, burst: 1, delay: 0, penalty: 0, clock: new ManualClock() })).use(fine)
     const from = ['192.0.2.1', '192.0.2.1', '192.0.2.2', '2001:db8:1:2::1', '2001:db8:1:2::2', '2001:db8:1:3::2']
     const headers = from.map((address) => ({ 'x-forwarded-for': address }))
     assert.deepEqual(await statuses(app, headers), [200, 429, 200, 200, 429, 200])
@@ -222,7 +263,7 @@ describe('throttle() by default', () => {
   it('takes 25 requests a second, of each client', async () => {
     const app = new Koa()
     app.proxy = true
-    app.use(throttle({ delay: 0, clock: new ManualClock() })).use(fine)
+    app.use(throttle({ delay: 0, penalty: 0, clock: new ManualClock() })).use(fine)
     const all = await statuses(app, Array(26).fill({ 'x-forwarded-for': '192.0.2.1' }))
     assert.deepEqual([all.indexOf(429), all.length], [25, 26])
   })
@@ -232,7 +273,14 @@ describe('throttle() and requests that are dispatched again', () => {
   forEachKoa((_, Koa) => {
     for (const below of [false, true]) {
       it(`counts them once, the boundary ${below ? 'below' : 'above'}`, async () => {
-        const limit = throttle({ rate: 1, burst: 2, delay: 0, clock: new ManualClock(), clientId: () => 'one' })
+        const limit = throttle({
+          rate: 1,
+          burst: 2,
+          delay: 0,
+          penalty: 0,
+          clock: new ManualClock(),
+          clientId: () => 'one',
+        })
         const clients = new ContinuationManager()
         const held = suspendable((ctx) => {
           if (ctx.continuation.isInitial()) {
@@ -276,6 +324,7 @@ describe('the options of throttle()', () => {
     { rate: '1' },
     { burst: null },
     { delay: '1s' },
+    { penalty: '1s' },
     { clientId: 'ip' },
     { policy: 5 },
     { policy: 'grüße' },
@@ -293,6 +342,7 @@ describe('the options of throttle()', () => {
     { burst: Number.POSITIVE_INFINITY },
     { burst: 1.5 },
     { delay: -1 },
+    { penalty: -1 },
     { maxDelayed: -1 },
     { maxClients: 1 },
   ]) {

@@ -1,6 +1,8 @@
-import { type ChildProcess, fork } from 'node:child_process'
+import { type ChildProcess, fork, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
+import { constants, setPriority } from 'node:os'
 import { fileURLToPath } from 'node:url'
+import { canPin } from '../../bench/support/machine.js'
 import { program } from '../support/program.js'
 
 /** A process that answers questions; `answer()` is its side. */
@@ -9,12 +11,22 @@ export interface Child {
   stop(): Promise<void>
 }
 
+export interface How {
+  readonly execArgv?: string[]
+  /** The core that it has, where that can be had. */
+  readonly core?: number
+  /** The others on the same core go first. */
+  readonly yields?: boolean
+}
+
 /** Runs a script in a process of its own, in production mode. */
-export async function start(file: URL, execArgv: string[] = []): Promise<Child> {
+export async function start(file: URL, { execArgv = [], core, yields = false }: How = {}): Promise<Child> {
   const child: ChildProcess = fork(fileURLToPath(await program(file)), [], {
     execArgv,
     env: { ...process.env, NODE_ENV: 'production' },
   })
+  if (canPin && core !== undefined) spawnSync('taskset', ['-acp', String(core), String(child.pid)])
+  if (yields) setPriority(child.pid as number, constants.priority.PRIORITY_LOW)
   const waiting = new Map<number, (answer: unknown) => void>()
   let lastId = 0
   child.on('message', ({ id, answer }: { id: number; answer: unknown }) => {

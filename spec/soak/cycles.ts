@@ -76,7 +76,7 @@ function inLine(act: (free: () => void, ctx: Koa.Context, world: World) => void,
   return (ctx, world) => {
     const limit = qos({ maxRequests: 1, timeout })
     let free = (): void => {}
-    void limit({} as Koa.Context, () => new Promise<void>((resolve) => (free = resolve)))
+    void limit({ req: { headers: {} } } as Koa.Context, () => new Promise<void>((resolve) => (free = resolve)))
     const waiting = limit(ctx, async () => {
       ctx.body = 'its turn has come'
     })

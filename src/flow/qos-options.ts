@@ -34,6 +34,12 @@ export interface QosOptions {
    * Default: all are the same.
    */
   priority?: ((ctx: Koa.Context) => number) | undefined
+  /**
+   * A request stands in the line, and takes a place up, only when its body is here, or as much of it as Node keeps
+   * unread (16 KB, from Node 22 on 64 KB): a client that sends it slowly takes nothing up. When it has not come within
+   * `timeout`: 408. `false` where clients wait for an answer before they send the rest. Default `true`.
+   */
+  awaitBody?: boolean | undefined
   /** Where the time comes from. Default the machine's; a test hands in its own. */
   clock?: ContinuationsOptions['clock']
   /** Numbers from 0 to 1 for `Retry-After`. Default `Math.random`. */
@@ -44,27 +50,35 @@ export interface QosSettings {
   readonly permits: Permits
   readonly maxSuspended: number
   readonly timeout: number
+  readonly awaitBody: boolean
   priority(ctx: Koa.Context): number
   readonly settings: AsideSettings
+  /** Of those whose body is to come. */
+  readonly arriving: AsideSettings
 }
 
 export function qosSettings(options: QosOptions): QosSettings {
-  checkOptions('qos()', options, ['maxRequests', 'maxSuspended', 'timeout', 'priority', 'clock', 'random'])
-  const { maxRequests = 10, maxSuspended = 1_024, timeout = 30_000, priority = () => 0, clock, random } = options
+  const known = ['maxRequests', 'maxSuspended', 'timeout', 'priority', 'awaitBody', 'clock', 'random']
+  checkOptions('qos()', options, known)
+  const { maxRequests = 10, maxSuspended = 1_024, timeout = 30_000, priority = () => 0 } = options
+  const { awaitBody = true, clock, random } = options
   const limit = limitOf(maxRequests)
   checkCount('maxSuspended', maxSuspended)
   checkNumber('timeout', timeout)
   checkFunction('priority', priority)
+  if (typeof awaitBody !== 'boolean') throw invalid('awaitBody', 'true or false', awaitBody)
   return {
     permits: new Permits(limit),
     maxSuspended,
     timeout,
+    awaitBody,
     priority(ctx) {
       const number: unknown = priority(ctx)
       if (typeof number !== 'number' || Number.isNaN(number)) throw invalid('What priority answers', 'a number', number)
       return number
     },
     settings: asideSettings({ clock, random, limits: { total: maxSuspended } }),
+    arriving: asideSettings({ clock, random }),
   }
 }
 

@@ -1,8 +1,11 @@
 import type Koa from 'koa'
+import { Aside } from '../koa/aside.js'
+import { isBodyToCome, onceBodyIsHere } from '../koa/body.js'
 import { isSuspended } from '../koa/boundary.js'
 import { SuspensionLimitError } from '../koa/checks.js'
 import { hasLeft } from '../koa/connection.js'
 import { passageOf, setPassage } from '../koa/passage.js'
+import { BodyTimeoutError } from './body-timeout-error.js'
 import { OverloadError } from './overload-error.js'
 import type { Permits } from './permits.js'
 import { type QosOptions, qosSettings } from './qos-options.js'
@@ -15,6 +18,8 @@ export interface Qos extends Koa.Middleware {
   readonly running: number
   /** How many wait for their turn. */
   readonly suspended: number
+  /** How many wait for their own body. */
+  readonly arriving: number
   /** How many may run at once, now. */
   readonly limit: number
 }
@@ -37,7 +42,7 @@ export interface Qos extends Koa.Middleware {
  * ```
  */
 export function qos(options: QosOptions = {}): Qos {
-  const { permits, maxSuspended, timeout, priority, settings } = qosSettings(options)
+  const { permits, maxSuspended, timeout, awaitBody, priority, settings, arriving } = qosSettings(options)
   const expired = (): OverloadError => new OverloadError(timeout, settings.random)
   const runs: RunSettings = { permits, settings, timeout, expired }
   /** Those that a boundary further out has parked, and that come here again. */
@@ -86,23 +91,46 @@ export function qos(options: QosOptions = {}): Qos {
     last.refuse(refusal)
   }
 
+  async function arrive(ctx: Koa.Context, next: Koa.Next): Promise<unknown> {
+    // what has come together with the head is read on after the promise jobs of this moment
+    await undefined
+    if (!isBodyToCome(ctx.req)) return begin(ctx, next)
+    const aside = new Aside(ctx, arriving)
+    let stop = (): void => {}
+    try {
+      const waiting = aside.wait(timeout, () => stop())
+      if (aside.isWaiting) stop = onceBodyIsHere(ctx.req, () => aside.goOn())
+      const outcome = await waiting
+      if (outcome === 'expired') throw new BodyTimeoutError(timeout)
+      if (outcome !== 'resumed') return undefined
+    } finally {
+      aside.over()
+    }
+    return begin(ctx, next)
+  }
+
+  function begin(ctx: Koa.Context, next: Koa.Next): unknown {
+    return permits.take() ? enter(new Run(runs, ctx, 'running'), next) : queue(ctx, next)
+  }
+
   const middleware: Koa.Middleware = function qos(ctx, next) {
     for (let each = passageOf(ctx); each !== undefined; each = each.outer) {
       if (each instanceof Run && each.isUnder(permits)) return next()
     }
     if (begun.has(ctx)) return goOn(new Run(runs, ctx, 'parked'), next)
-    if (permits.take()) return enter(new Run(runs, ctx, 'running'), next)
-    return queue(ctx, next)
+    if (awaitBody && isBodyToCome(ctx.req)) return arrive(ctx, next)
+    return begin(ctx, next)
   }
   return Object.defineProperties(middleware, {
     running: { enumerable: true, get: () => permits.running },
     suspended: { enumerable: true, get: () => permits.line.size },
+    arriving: { enumerable: true, get: () => arriving.holds.size },
     limit: { enumerable: true, get: () => permits.limit.value },
-    [Symbol.for('nodejs.util.inspect.custom')]: { value: () => shown(permits) },
+    [Symbol.for('nodejs.util.inspect.custom')]: { value: () => shown(permits, arriving.holds.size) },
   }) as Qos
 }
 
-function shown({ running, limit, line }: Permits): object {
+function shown({ running, limit, line }: Permits, arriving: number): object {
   const date = (ms: number | undefined): unknown => (ms === Number.POSITIVE_INFINITY ? 'for ever' : ms && new Date(ms))
   const waiting = Array.from(line, ({ ctx, priority, since, until }) => {
     const request = `${ctx.method} ${ctx.path}`
@@ -110,9 +138,10 @@ function shown({ running, limit, line }: Permits): object {
       ? { request, begun: true }
       : { request, priority, since: date(since), until: date(until) }
   })
-  return Object.assign(new (class Qos {})(), { running, limit: limit.value, suspended: line.size, waiting })
+  return Object.assign(new (class Qos {})(), { running, limit: limit.value, suspended: line.size, arriving, waiting })
 }
 
 export { SuspensionLimitError } from '../koa/checks.js'
+export { BodyTimeoutError } from './body-timeout-error.js'
 export { OverloadError } from './overload-error.js'
 export type { AdaptiveLimit, QosOptions } from './qos-options.js'

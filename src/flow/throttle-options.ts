@@ -12,7 +12,12 @@ export interface ThrottleOptions {
   burst?: number | undefined
   /** Milliseconds that a request above the rate is put off at most, until the rate allows it. `0`: never. Default 1 000. */
   delay?: number | undefined
-  /** How many requests are put off at once, of all clients; over it they are refused. Default 1 024. */
+  /**
+   * Milliseconds that a refusal is held back, so that a client which asks again at once cannot do so often: with so many
+   * connections, as many times in that time. `0`: refused at once. Default 1 000.
+   */
+  penalty?: number | undefined
+  /** How many requests are put off or held back at once, of all clients; over it they are refused at once. Default 10 000. */
   maxDelayed?: number | undefined
   /** For how many clients is known what they have used; see the page. Default 100 000, which takes about 10 MB. */
   maxClients?: number | undefined
@@ -31,6 +36,7 @@ export interface ThrottleSettings {
   readonly rate: number
   readonly burst: number
   readonly delay: number
+  readonly penalty: number
   readonly maxDelayed: number
   readonly buckets: Buckets
   clientOf(ctx: Koa.Context): string | undefined
@@ -40,14 +46,16 @@ export interface ThrottleSettings {
 }
 
 export function throttleSettings(options: ThrottleOptions): ThrottleSettings {
-  const known = ['rate', 'burst', 'delay', 'maxDelayed', 'maxClients', 'clientId', 'policy', 'clock']
+  const known = ['rate', 'burst', 'delay', 'penalty', 'maxDelayed', 'maxClients', 'clientId', 'policy', 'clock']
   checkOptions('throttle()', options, known)
-  const { rate = 25, delay = 1_000, maxDelayed = 1_024, maxClients = 100_000, clientId, clock } = options
+  const { rate = 25, delay = 1_000, penalty = 1_000, maxDelayed = 10_000, maxClients = 100_000 } = options
+  const { clientId, clock } = options
   checkRange('rate', rate, Number.MIN_VALUE, Number.MAX_VALUE)
   const { burst = Math.max(1, Math.floor(rate)), policy = 'default' } = options
   checkCount('burst', burst, 1)
   checkRange('burst', burst, 1, Number.MAX_SAFE_INTEGER)
   checkRange('delay', delay, 0)
+  checkRange('penalty', penalty, 0)
   checkCount('maxDelayed', maxDelayed)
   checkCount('maxClients', maxClients, 2)
   if (clientId !== undefined) checkFunction('clientId', clientId)
@@ -59,6 +67,7 @@ export function throttleSettings(options: ThrottleOptions): ThrottleSettings {
     rate,
     burst,
     delay,
+    penalty,
     maxDelayed,
     buckets: new Buckets({ rate, burst, maxClients }),
     clientOf(ctx) {

@@ -16,7 +16,8 @@ export interface Throttle extends Koa.Middleware {
 
 /**
  * Serves each client `rate` requests a second, and `burst` at once after a pause. What is above that is suspended until
- * the rate allows it, `delay` milliseconds at most; what would have to wait longer is refused, with 429.
+ * the rate allows it, `delay` milliseconds at most; what would have to wait longer is refused, with 429, and that after
+ * the `penalty`.
  *
  * Like Jetty's DoSFilter, except that a request is put off for just as long as it has to be. Who waits has its body
  * unread and whole. A request counts once, however often it is dispatched.
@@ -31,7 +32,7 @@ export interface Throttle extends Koa.Middleware {
  * ```
  */
 export function throttle(options: ThrottleOptions = {}): Throttle {
-  const { rate, delay, maxDelayed, buckets, clientOf, settings, ...named } = throttleSettings(options)
+  const { rate, delay, penalty, maxDelayed, buckets, clientOf, settings, ...named } = throttleSettings(options)
   const { clock } = settings
   const fields = named.policy === undefined ? undefined : new RateLimitFields(named.policy, rate, named.burst)
   /** Those that may be dispatched again. */
@@ -44,23 +45,32 @@ export function throttle(options: ThrottleOptions = {}): Throttle {
     const now = clock.now()
     const patience = delayed < maxDelayed ? delay : 0
     const wait = counted.has(ctx) ? 0 : buckets.take(client, now, patience)
-    const headers = fields?.of(ctx, buckets.state(client, now))
-    if (wait > patience) throw new RateLimitError(rate, wait, headers)
-    if (headers !== undefined) ctx.set(headers)
+    if (wait > patience) return refuse(ctx, client)
+    if (fields !== undefined) ctx.set(fields.of(ctx, buckets.state(client, now)))
     if (hasBoundary(ctx)) counted.add(ctx)
-    return wait === 0 ? next() : putOff(ctx, next, wait)
+    return wait === 0 ? next() : goOn(ctx, next, wait)
   }
 
-  async function putOff(ctx: Koa.Context, next: Koa.Next, wait: number): Promise<unknown> {
+  async function goOn(ctx: Koa.Context, next: Koa.Next, wait: number): Promise<unknown> {
+    return (await putOff(ctx, wait)) ? next() : undefined
+  }
+
+  async function refuse(ctx: Koa.Context, client: string): Promise<void> {
+    if (penalty > 0 && delayed < maxDelayed && !(await putOff(ctx, penalty))) return
+    const state = buckets.state(client, clock.now())
+    throw new RateLimitError(rate, state.tokens > 0 ? 0 : state.next, fields?.of(ctx, state))
+  }
+
+  /** `false` where nobody waits for an answer any more. */
+  async function putOff(ctx: Koa.Context, ms: number): Promise<boolean> {
     const aside = new Aside(ctx, settings)
     delayed++
     try {
-      if ((await aside.wait(wait, () => {})) !== 'expired') return undefined
+      return (await aside.wait(ms, () => {})) === 'expired' && !hasLeft(ctx)
     } finally {
       delayed--
       aside.over()
     }
-    return hasLeft(ctx) ? undefined : next()
   }
 
   return Object.defineProperties(middleware, {
