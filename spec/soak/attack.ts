@@ -29,7 +29,7 @@ const [connections, clients, seconds, addresses, work] = [
 const megabytes = (bytes: number): string => `${(bytes / 1_048_576).toFixed(0)} MB`
 console.log(
   `${clients} honest clients beside ${connections} connections from ${addresses} addresses, which come at a thousand a second
-${machine('koa')}`,
+${machine().join(', ')}`,
 )
 const phases = await attack({
   clients,
