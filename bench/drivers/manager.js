@@ -58,9 +58,12 @@ function finish() {
 class Crowd {
   manager = new ContinuationManager()
   lives = []
+  /** The least that one could do. */
+  bare = new Map()
 
   constructor(count, keyOf) {
     this.keyOf = keyOf
+    for (let place = 0; place < count; place++) this.bare.set(own(place), { line: { size: 1 } })
     for (let place = 0; place < count; place++) this.fill(place)
   }
 
@@ -135,6 +138,25 @@ const operations = {
     while (woken.length < expiring.length) await new Promise((resolve) => setImmediate(resolve))
     const taken = Number(process.hrtime.bigint() - begun) / expiring.length
     finish()
+    return taken
+  },
+
+  /** For comparison: what memory alone makes of it, in a Map that keeps these by their keys. */
+  map({ bare }) {
+    const more = places(bare.size).map((place) => ({ value: {}, key: `more${place}` }))
+    const taken = timed(more, ({ value, key }) => bare.set(key, value))
+    for (const { key } of more) bare.delete(key)
+    return taken
+  },
+
+  unmap({ bare }) {
+    const chosen = places(bare.size)
+    const taken = timed(chosen, (place) => {
+      const { line } = bare.get(own(place))
+      line.size--
+      bare.delete(own(place))
+    })
+    for (const place of chosen) bare.set(own(place), { line: { size: 1 } })
     return taken
   },
 

@@ -57,6 +57,7 @@ export function promised(tables: readonly Table[], plan: Plan): Promised[] {
   }
   const manager = tables.find(({ workload }) => workload.name === 'manager')
   for (const { name, title } of manager?.rows ?? []) {
+    if (title.includes('a bare `Map`')) continue
     add(
       `${title} among ${plan.manager.many} to ${plan.manager.few}`,
       pick(tables, 'manager', plan.manager.many, name, 'ratio'),

@@ -19,6 +19,8 @@ export const manager: Workload = {
     first: '`resume` of the first of one key',
     expire: 'expiry',
     leave: 'leaving',
+    map: 'for comparison, a bare `Map`: `set`',
+    unmap: 'a bare `Map`: `get` and `delete`',
   },
 
   async *round(_ways, { manager: plan, nodeOptions }) {
