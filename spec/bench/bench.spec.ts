@@ -33,7 +33,10 @@ function complete(samples: readonly Sample[]): string[] {
   })
 }
 
-describe('the benches', () => {
+describe('the benches', function () {
+  // each starts processes, a dozen of them at once
+  this.timeout(60_000)
+
   for (const [only, names, sizes] of [
     ['keys', ['route'], [20]],
     ['burst', ['http'], [20]],
@@ -48,8 +51,7 @@ describe('the benches', () => {
     })
   }
 
-  it('broadcast: every other server of Node holds all its clients, and answers each once', async function () {
-    this.timeout(60_000)
+  it('broadcast: every other server of Node holds all its clients, and answers each once', async () => {
     const others = ways.filter(
       ({ name, group, workloads }) =>
         group !== 'debian' && workloads.includes('broadcast') && !['http', 'route', 'channel'].includes(name),
