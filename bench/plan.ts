@@ -41,9 +41,9 @@ export interface Plan {
 
 const full = {
   nodeOptions: [],
-  broadcast: { clients: [1_000, 10_000, mostClients], cold: 3, times: 2, atOnce: 1, warmUp: 3_000 },
+  broadcast: { clients: [1_000, 10_000, mostClients], cold: 2, times: 2, atOnce: 1, warmUp: 3_000 },
   keys: { count: 10_000, perSecond: 500, warmUp: 300, ms: 2_000 },
-  burst: { clients: 1_000, times: 3 },
+  burst: { clients: 1_000, times: 2 },
   chat: { clients: 1_000, perSecond: [10, 100, 1_000], ms: 800 },
   plain: { slices: 20, requests: 1_500, connections: 10, warmUp: 15_000 },
   manager: { few: 1_000, many: 100_000, times: 40 },

@@ -56,7 +56,11 @@ const ours = (name: string, title: string, more: Partial<Way> = {}): Way => ({
 /** Everybody, in the order of the tables. The first is the measure of the others. */
 export const ways: readonly Way[] = [
   node('http', '`node:http`, `res` in a Set', { toTheLimit: true }),
-  node('koa', 'Koa, awaited promise', { packages: ['koa'], toTheLimit: true }),
+  node('koa', 'Koa, awaited promise', {
+    packages: ['koa'],
+    workloads: ['broadcast', 'keys', 'burst'],
+    toTheLimit: true,
+  }),
   ours('hold', '**plain hold**', { toTheLimit: true }),
   ours('route', '**suspend, dispatch again**, one route', { toTheLimit: true }),
   ours('app', '**suspend, dispatch again**, whole app', {
@@ -65,7 +69,7 @@ export const ways: readonly Way[] = [
   }),
   ours('wait', '**`wait()`**', { workloads: ['broadcast', 'burst'] }),
   ours('complete', '**`complete()`** by the publisher', { workloads: ['broadcast', 'burst'] }),
-  ours('channel', '**channel**, long poll', { dialect: 'cursor', toTheLimit: true }),
+  ours('channel', '**channel**, long poll', { dialect: 'cursor' }),
   ours('channel-events', '**channel**, server-sent events', {
     file: 'ours/channel.js',
     dialect: 'events',
