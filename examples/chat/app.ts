@@ -87,6 +87,10 @@ export function createApp({ log, beat = 4_000, channel }: ChatOptions): Chat {
     hall.channel.subscriber(),
   )
 
+  // a connection that a client has torn down is no error of ours
+  app.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ECONNRESET' && error.code !== 'EPIPE') app.onerror(error)
+  })
   app.use(refusals)
   app.use(continuations())
   app.use(router.routes())

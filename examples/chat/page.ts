@@ -90,14 +90,15 @@ function initials(name: string): string {
 
 /** The same for everybody who looks at the name. */
 function hueOf(name: string): string {
-  let hash = 7
-  for (const letter of name) hash = (hash * 31 + (letter.codePointAt(0) ?? 0)) % 360
-  return String(hash)
+  let hash = 0
+  for (const letter of name) hash = (hash * 31 + (letter.codePointAt(0) ?? 0)) % 100_003
+  // names that are nearly the same are far apart
+  return String((hash * 137.5) % 360)
 }
 
 const words: Record<ConnectionState | 'refused', string> = {
   connecting: 'Connecting',
-  open: 'Here',
+  open: 'Connected',
   waiting: 'Reconnecting',
   paused: 'Offline',
   closed: 'Catching up',

@@ -48,7 +48,7 @@ export async function serve(way: Way, options: ServeOptions): Promise<Serving> {
       },
     }
   } catch (error) {
-    for (const server of servers) void server.stop()
+    await Promise.all(servers.map((server) => server.stop()))
     throw error
   }
 }
@@ -66,6 +66,9 @@ async function serveAlone({ port, beat }: ServeOptions): Promise<Serving> {
   return { port: (server.address() as AddressInfo).port, stop }
 }
 
+/** Milliseconds before one that did not even open is begun anew. */
+const AGAIN = 1_000
+
 /** One of several, begun anew when it ends. */
 class Server {
   /** Where it listens; nowhere while it is not there. */
@@ -73,7 +76,8 @@ class Server {
   /** Resolves when it listens for the first time. */
   readonly opened: Promise<void>
   readonly #begin: () => ChildProcess | Worker
-  #host!: ChildProcess | Worker
+  #host: ChildProcess | Worker | undefined
+  #timer: NodeJS.Timeout | undefined
   #isStopped = false
 
   constructor(way: Way, job: Job, owner: LogOwner) {
@@ -85,35 +89,39 @@ class Server {
       if (way !== 'redis') owner.serve(host)
       return host
     }
-    this.opened = this.#start()
+    this.opened = new Promise((resolve, reject) => {
+      this.#start(resolve, () => reject(new Error('A server of the room has ended before it had opened')))
+    })
   }
 
   async stop(): Promise<void> {
     this.#isStopped = true
-    if (this.port === undefined) return
-    const ended = once(this.#host, 'exit')
+    clearTimeout(this.#timer)
+    const host = this.#host
+    if (host === undefined) return
+    const ended = once(host, 'exit')
     const order: Order = { chat: 'stop' }
-    if (this.#host instanceof Worker) this.#host.postMessage(order)
-    else this.#host.send(order)
+    // one that is just beginning has nobody to send home
+    if (this.port === undefined) await (host instanceof Worker ? host.terminate() : host.kill())
+    else if (host instanceof Worker) host.postMessage(order)
+    else host.send(order)
     await ended
   }
 
-  async #start(): Promise<void> {
+  #start(opened = (): void => {}, failed = (): void => {}): void {
     const host = this.#begin()
     this.#host = host
-    const ended = once(host, 'exit')
-    const hasOpened = new Promise<void>((resolve) => {
-      host.on('message', (told: Partial<Told>) => {
-        if (told.chat !== 'open') return
-        this.port = told.port
-        resolve()
-      })
+    host.on('message', (told: Partial<Told>) => {
+      if (told.chat !== 'open') return
+      this.port = told.port
+      opened()
     })
-    const isOpen = await Promise.race([hasOpened.then(() => true), ended.then(() => false)])
-    if (!isOpen) throw new Error('A server of the room has ended before it had opened')
-    ended.then(() => {
+    host.once('exit', () => {
+      const wasOpen = this.port !== undefined
       this.port = undefined
-      if (!this.#isStopped) this.#start().catch((error: Error) => console.error(error.message))
+      this.#host = undefined
+      failed()
+      if (!this.#isStopped) this.#timer = setTimeout(() => this.#start(), wasOpen ? 0 : AGAIN)
     })
   }
 }

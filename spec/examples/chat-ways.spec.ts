@@ -82,7 +82,7 @@ describe(`the chat example, open in every way${noChromium}${noScript}`, function
     await opened.goto(url)
     await opened.getByLabel('Who are you?').fill(name)
     await opened.getByRole('button', { name: 'Come in' }).click()
-    await opened.getByText('Here', { exact: true }).first().waitFor()
+    await opened.getByText('Connected').waitFor()
     return opened
   }
 
@@ -182,7 +182,7 @@ describe(`the chat example, open in every way${noChromium}${noScript}`, function
 
       // a page that is loaded anew stays in
       await cid.reload()
-      await cid.getByText('Here', { exact: true }).first().waitFor()
+      await cid.getByText('Connected').waitFor()
       assert.deepEqual(await linesOf(cid), history)
       // Ctrl-C leaves
       bob.press('\u0003')

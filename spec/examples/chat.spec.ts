@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { PassThrough } from 'node:stream'
 import { type Chat, createApp } from '../../examples/chat/app.js'
 import { changed, type Event, empty, type Line, type Room, type State } from '../../examples/chat/room.js'
+import { serve as serveRoom } from '../../examples/chat/serve.js'
 import { runTerminal } from '../../examples/chat/terminal.js'
+import { Visitor } from '../../examples/chat/visitor.js'
 import { type Log, LogError, MemoryLog } from '../../src/index.js'
 import { turn, until } from '../support/gate.js'
 import { type Answer, type Served, serve } from '../support/serve.js'
@@ -259,6 +262,71 @@ describe('the chat example', () => {
     })
   })
 
+  describe('several servers', () => {
+    it('one that is killed is begun anew, and nobody has missed anything or has left', async () => {
+      const { port, stop } = await serveRoom('processes', { port: 0, workers: 2, redis: '' })
+      const url = `http://127.0.0.1:${port}`
+      const histories: string[][] = []
+      let missing = 0
+      const visitors = await Promise.all(
+        Array.from({ length: 4 }, async (_, n) => {
+          const history: string[] = []
+          histories.push(history)
+          const add = ({ kind, text }: Line): void => void history.push(text ?? kind)
+          const show = (_room: Room, isMissing: boolean): void => {
+            if (isMissing) missing++
+          }
+          const visitor = new Visitor({
+            url,
+            name: `${n}`,
+            key: `${n}`.repeat(16),
+            view: { show, add, stands: () => {} },
+          })
+          let isIn = false
+          const staying = visitor.stay(() => {
+            isIn = true
+          })
+          await until(() => isIn)
+          return { visitor, staying }
+        }),
+      )
+      const speaker = visitors[0]?.visitor as Visitor
+      const said: string[] = []
+      for (let n = 1; said.length < 40; n++) {
+        // whoever was cut off in the middle does not know whether it was heard
+        await speaker.say(`${n}`).then(
+          () => {
+            said.push(`${n}`)
+            if (said.length === 20) process.kill(workers()[0] as number, 'SIGKILL')
+          },
+          () => turn(),
+        )
+      }
+      const last = said.at(-1) as string
+      await until(() => histories.every((history) => history.includes(last)))
+      for (const { visitor, staying } of visitors) {
+        // its connection may have been that of the one that was killed
+        await visitor.leave().catch(() => {})
+        await staying
+      }
+      await stop()
+      assert.equal(missing, 0)
+      for (const history of histories) {
+        const heard = history.filter((text) => /\d/.test(text))
+        assert.deepEqual(
+          heard,
+          heard.toSorted((one, next) => Number(one) - Number(next)),
+        )
+        assert.equal(new Set(heard).size, heard.length)
+        assert.deepEqual(
+          said.filter((text) => !heard.includes(text)),
+          [],
+        )
+        assert.ok(!history.slice(0, history.indexOf(last)).includes('leave'))
+      }
+    })
+  })
+
   describe('the terminal', () => {
     interface Terminal {
       readonly text: string
@@ -384,6 +452,12 @@ describe('the chat example', () => {
     })
   })
 })
+
+/** Processes of this one's in which a server of the room is. */
+function workers(): number[] {
+  const { stdout } = spawnSync('ps', ['-o', 'pid=,args=', '--ppid', String(process.pid)], { encoding: 'utf8' })
+  return Array.from(stdout.matchAll(/^ *(\d+) .*worker\.ts/gm), ([, pid]) => Number(pid))
+}
 
 /** A log that is away at times. */
 class Flaky extends MemoryLog {
