@@ -15,7 +15,7 @@ export interface Job {
 }
 
 /** What it says, and what is said to it. */
-export type Told = { readonly chat: 'open'; readonly port: number; readonly memory?: never }
+export type Told = { readonly chat: 'open'; readonly port: number }
 export type Order = { readonly chat: 'stop' }
 
 const parent = parentPort ?? process

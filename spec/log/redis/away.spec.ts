@@ -48,8 +48,8 @@ describe(`RedisLog while Redis is away${noRedis}`, () => {
     const log = open({ wait: 0 })
     // the first calls wait for nothing either
     assert.equal(await refusal(append(log, 0)), 'ERR_LOG_AWAY 503')
-    await log.ready().catch(() => {})
-    await until(() => log.state === 'open')
+    await log.ready()
+    assert.equal(log.state, 'open')
     await append(log, 1)
     await server.stop()
     await until(() => log.state === 'away')
@@ -106,6 +106,13 @@ describe(`RedisLog while Redis is away${noRedis}`, () => {
     await until(() => settled.length === 1)
     assert.deepEqual(settled, ['second ERR_LOG_AWAY 503'])
     assert.equal(log.statistics.waiting, 0)
+  })
+
+  it('ready() waits for one attempt, and says what came of it', async () => {
+    const nowhere = open({ url: 'unix:///nowhere/redis.sock', wait: 0 })
+    assert.equal(await refusal(nowhere.ready()), 'ERR_LOG_AWAY 503')
+    assert.equal(nowhere.statistics.troubles, 1)
+    assert.equal(await refusal(nowhere.ready()), 'ERR_LOG_AWAY 503')
   })
 
   it('says why it is away', async () => {

@@ -11,6 +11,8 @@ export interface ReadUp extends Reading {
 export interface FollowedOptions {
   readonly memory: Memory
   readonly now: () => number
+  /** It could not be read. The next doorbell is another occasion. */
+  readonly trouble: (error: Error) => void
   /** Reads what came after the position; without one, where the end is. */
   readonly read: (after: Position | 'now') => Promise<ReadUp>
 }
@@ -105,6 +107,9 @@ export class Followed {
         this.recent.take(reading, this.#options.now())
         if (end !== undefined) this.#ring()
       }
+    } catch (error) {
+      this.#options.trouble(error as Error)
+      throw error
     } finally {
       // in the same step as the last look at whether there is more
       this.#reading = undefined

@@ -62,6 +62,8 @@ export class RedisLog implements Log {
   readonly #reads = new Map<string, Map<string, Promise<ReadUp>>>()
   /** Heard of while a message of our own was on its way: maybe it is the one. */
   readonly #early = new Map<string, Bell>()
+  /** Who waits for the first attempt to connect. */
+  readonly #outcomes: (() => void)[] = []
   #troubles = 0
   #lastTrouble: Error | undefined
 
@@ -90,7 +92,7 @@ export class RedisLog implements Log {
       ring: (name, bell) => this.#heard(name, bell),
       ringAll: () => {
         this.#reads.clear()
-        for (const followed of this.#followed.values()) followed.readOn().catch(trouble)
+        for (const followed of this.#followed.values()) followed.readOn().catch(() => {})
       },
     })
     this.#lanes = new Lanes({
@@ -124,13 +126,18 @@ export class RedisLog implements Log {
   }
 
   /**
-   * Connects, which the first call does otherwise.
+   * Connects, which the first call does otherwise. It waits for one attempt at least, whatever `wait` says.
    *
    * @throws {LogError} `ERR_LOG_AWAY`, `ERR_LOG_CLOSED`
    */
   async ready(): Promise<void> {
     this.#check()
-    await this.#patiently(this.#commands.opened())
+    const opened = this.#commands.opened()
+    if (this.#troubles === 0) {
+      await Promise.race([opened, new Promise<void>((resolve) => this.#outcomes.push(resolve))])
+      this.#check()
+    }
+    await this.#patiently(opened)
   }
 
   /**
@@ -188,6 +195,7 @@ export class RedisLog implements Log {
     this.#commands.close()
     this.#doorbells.close()
     this.#patience.end()
+    for (const resolve of this.#outcomes.splice(0)) resolve()
     for (const followed of this.#followed.values()) followed.recent.clear()
     this.#followed.clear()
     this.#reads.clear()
@@ -214,6 +222,7 @@ export class RedisLog implements Log {
   #trouble(error: Error): void {
     this.#troubles++
     this.#lastTrouble = error
+    for (const resolve of this.#outcomes.splice(0)) resolve()
     try {
       this.#settings.onTrouble(error)
     } catch {
@@ -236,6 +245,7 @@ export class RedisLog implements Log {
   #follow(name: string): Followed {
     const followed = new Followed({
       memory: this.#memory,
+      trouble: (error) => this.#trouble(error),
       now: () => this.#settings.clock.now(),
       read: (after) =>
         this.#commands.call<ReadReply>(this.#reading(name, after, PAGE)).reply.then((reply) => readUpOf(reply, PAGE)),
