@@ -313,9 +313,10 @@ describe(`RedisLog${noRedis}`, () => {
 
   describe('what Redis has lost is told', () => {
     it('emptied while it is followed: a ring, a gap, and all there is', async () => {
-      const other = open()
+      // emptied and appended to in one millisecond it is noticed at the next sign of life only
+      const [quick, other] = [open({ heartbeat: 50 }), open({ heartbeat: 50 })]
       await append(3)
-      const own = await follower(log)
+      const own = await follower(quick)
       const theirs = await follower(other)
       await append(2)
       await until(() => own.seen.length === 2 && theirs.seen.length === 2)
@@ -325,6 +326,16 @@ describe(`RedisLog${noRedis}`, () => {
       await append(1, other)
       await until(() => own.seen.length === 4 && theirs.seen.length === 4)
       assert.deepEqual([own.gaps, theirs.gaps, own.seen], [['foreign'], ['foreign'], ['1', '2', '1', '1']])
+    })
+
+    it('emptied, and its clock was put back: what is appended since has earlier ids, and is noticed', async () => {
+      const quick = open({ heartbeat: 20 })
+      await server.ask('XADD', '{koa-continuation}:doorbells', '99999999999999-0', 'later', 'e', '1', '')
+      const { gaps, seen } = await follower(quick)
+      await append(1, quick)
+      await server.ask('FLUSHALL')
+      await append(1)
+      await until(() => gaps.length > 0 && seen.length > 0)
     })
 
     it('emptied, and nobody appends: it is noticed all the same', async () => {

@@ -36,7 +36,7 @@ export class Doorbells {
 
   constructor(options: DoorbellsOptions) {
     this.#options = options
-    let last = ''
+    let last: Entry = NONE
     this.#connection = new Connection({
       ...options,
       greet: async (client) => {
@@ -68,15 +68,16 @@ export class Doorbells {
     this.#connection.close()
   }
 
-  async #hear(client: RedisClient, last: string): Promise<void> {
+  async #hear(client: RedisClient, last: Entry): Promise<void> {
     const { key, heartbeat, clock, idle } = this.#options
     for (;;) {
-      const ask = ['XREAD', 'COUNT', String(DOORBELLS), 'BLOCK', String(heartbeat), 'STREAMS', key, last]
+      const ask = ['XREAD', 'COUNT', String(DOORBELLS), 'BLOCK', String(heartbeat), 'STREAMS', key, last[0]]
       const reply = await client.sendCommand(ask)
       if (reply === null) {
-        // emptied without a lost connection, and nobody has appended since
-        if (last !== NONE && (await newest(client, key)) === NONE) {
-          last = NONE
+        const now = await newest(client, key)
+        if (!isBehind(last, now) && String(now) !== String(last)) {
+          // emptied without a lost connection, and what was appended since has no later id
+          last = now
           this.#ringAll()
         }
       } else last = this.#heard(entriesOf(reply)) ?? last
@@ -89,7 +90,7 @@ export class Doorbells {
     this.#options.ringAll()
   }
 
-  #heard(entries: readonly Entry[]): string | undefined {
+  #heard(entries: readonly Entry[]): Entry | undefined {
     const bells = new Map<string, Bell>()
     for (const [, fields] of entries) {
       const [channel = '', epoch = '', seq] = fields
@@ -100,17 +101,23 @@ export class Doorbells {
     // it may be that there were more, which Redis has dropped
     if (entries.length >= DOORBELLS) this.#ringAll()
     for (const [channel, bell] of bells) this.#options.ring(channel, bell)
-    return entries.at(-1)?.[0]
+    return entries.at(-1)
   }
 }
 
-/** The id before all others. */
-const NONE = '0-0'
+/** Before all others. */
+const NONE: Entry = ['0-0', []]
 
-/** The id of the last one. */
-async function newest(client: RedisClient, key: string): Promise<string> {
+async function newest(client: RedisClient, key: string): Promise<Entry> {
   const [last] = (await client.sendCommand(['XREVRANGE', key, '+', '-', 'COUNT', '1'])) as Entry[]
-  return last?.[0] ?? NONE
+  return last ?? NONE
+}
+
+/** Whether the other one came later, by its id. */
+function isBehind([one]: Entry, [other]: Entry): boolean {
+  const [time = 0, n = 0] = one.split('-').map(Number)
+  const [otherTime = 0, otherN = 0] = other.split('-').map(Number)
+  return time < otherTime || (time === otherTime && n < otherN)
 }
 
 /** Two that came one after the other, as one. */
