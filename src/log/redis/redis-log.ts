@@ -132,6 +132,7 @@ export class RedisLog implements Log {
    */
   async ready(): Promise<void> {
     this.#check()
+    if (this.state === 'open') return
     const opened = this.#commands.opened()
     if (this.#troubles === 0) {
       await Promise.race([opened, new Promise<void>((resolve) => this.#outcomes.push(resolve))])
