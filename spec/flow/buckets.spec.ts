@@ -88,6 +88,16 @@ describe('Buckets', () => {
     assert.equal(buckets.take('newer', 2_000, 0), 0)
   })
 
+  it('a client that is kept does not count as forgotten', () => {
+    const buckets = new Buckets({ rate: 1, burst: 1, maxClients: 4 })
+    for (let n = 0; n < 5; n++) buckets.take('greedy', 1e12, 10_000)
+    // each of these is one too many for the young
+    for (const client of ['b', 'c', 'greedy']) buckets.take(client, 1e12, 10_000)
+    buckets.take('d', 1e12 + 1_001, 0)
+    assert.equal(buckets.take('e', 1e12 + 1_001, 0), 0)
+    assert.ok(buckets.take('greedy', 1e12 + 1_001, 0) > 3_000)
+  })
+
   it('an ordinary crowd, one after the other, costs nobody anything', () => {
     const buckets = new Buckets({ rate: 1, burst: 2, maxClients: 10 })
     for (let n = 0; n < 1_000; n++) assert.equal(buckets.take(`${n}`, 1e12 + n * 500, 0), 0)

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import type { IncomingMessage } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { bodyParser } from '@koa/bodyparser'
 import type Koa from 'koa'
@@ -129,10 +130,45 @@ describe('qos() and a body that comes slowly', () => {
   it('that comes with its head runs at once', async () => {
     await start()
     const asking = stage.post('/whole', { a: 1 })
-    ;(await stage.visit('/whole')).answer()
+    const { ctx, answer } = await stage.visit('/whole')
+    const listeners = ctx.res.listenerCount('close')
+    answer()
     assert.equal((await asking).status, 200)
     assert.deepEqual(bodies, ['{"a":1}'])
+    // it was not put aside
+    const { visit } = await stage.enter('/none')
+    assert.equal(visit.ctx.res.listenerCount('close'), listeners)
   })
+
+  for (const [way, begin] of [
+    ['flowing', (req: IncomingMessage, take: (chunk: Buffer) => void) => req.on('data', take)],
+    [
+      'as it becomes readable',
+      (req: IncomingMessage, take: (chunk: Buffer) => void) =>
+        req.on('readable', () => {
+          for (let chunk = req.read(); chunk !== null; chunk = req.read()) take(chunk)
+        }),
+    ],
+  ] as const) {
+    it(`that somebody above reads already is left to them: ${way}`, async () => {
+      let read = ''
+      stage = await qosScene({}, (app, limit, handler) => {
+        app.use((ctx, next) => {
+          begin(ctx.req, (chunk) => {
+            read += chunk
+          })
+          return next()
+        })
+        app.use(limit).use(handler)
+      })
+      const { socket, got } = post(6, 'abc')
+      const { answer } = await stage.visit('/slow')
+      socket.write('def')
+      await until(() => read === 'abcdef')
+      answer()
+      await until(() => got().endsWith('answer to /slow'))
+    })
+  }
 
   it('takes no place up over HTTP/2 either', async () => {
     await start()

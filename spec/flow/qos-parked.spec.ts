@@ -278,6 +278,33 @@ describe('qos() over and under', () => {
     assert.equal(stage.most, 1)
   })
 
+  for (const above of [true, false]) {
+    it(`a request that suspends again and again has a permit in each dispatch only, the boundary ${above ? 'above' : 'below'}`, async () => {
+      const running: number[] = []
+      const again: Koa.Middleware = (ctx, next) => {
+        running.push(stage.qos.running)
+        if (ctx.path !== '/again' || running.length === 4) return next()
+        ctx.continuation.suspend()
+        clients.stash(ctx.continuation)
+        return undefined
+      }
+      stage = await qosScene({ maxSuspended: 0 }, (app, limit, handler) => {
+        const boundary = continuations({ timeout: 0 })
+        for (const each of above ? [boundary, limit] : [limit, boundary]) app.use(each)
+        app.use(again).use(handler)
+      })
+      const asking = stage.get('/again')
+      for (let times = 1; times <= 3; times++) {
+        await until(() => clients.size === 1 && stage.qos.running === 0)
+        assert.equal(running.length, times)
+        clients.resume()
+      }
+      ;(await stage.visit('/again')).answer()
+      assert.equal((await asking).status, 200)
+      assert.deepEqual(running, [1, 1, 1, 1])
+    })
+  }
+
   it('a boundary of many requests that are woken at once lets maxRequests of them run at once', async () => {
     stage = await qosScene({ maxRequests: 3, maxSuspended: 0 }, (app, limit, handler) =>
       app

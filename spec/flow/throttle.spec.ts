@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import type { ServerResponse } from 'node:http'
 import { inspect } from 'node:util'
 import Koa from 'koa'
 import { RateLimitError, type Throttle, type ThrottleOptions, throttle } from '../../src/flow/throttle.js'
@@ -157,6 +158,29 @@ describe('throttle()', () => {
     assert.equal(clock.next, 1_000)
     clock.advance(1_000)
     await next
+    assert.ok(!ran.includes('/gone'))
+  })
+
+  it('a client that leaves in the moment in which its time has come is not served', async () => {
+    await start()
+    for (let n = 0; n < 3; n++) await served.get('/')
+    let response: ServerResponse | undefined
+    served.server.once('request', (_, res) => {
+      response = res
+    })
+    const gone = served.get('/gone')
+    await until(() => limit.delayed === 1)
+    const moments: (() => void)[] = []
+    const { afterJobs } = clock
+    clock.afterJobs = (go) => moments.push(go)
+    clock.advance(500)
+    assert.equal(moments.length, 1)
+    clock.afterJobs = afterJobs
+    gone.request.destroy()
+    await until(() => response?.destroyed === true)
+    for (const go of moments) go()
+    await until(() => limit.delayed === 0)
+    await turn()
     assert.ok(!ran.includes('/gone'))
   })
 

@@ -1,6 +1,6 @@
 import type Koa from 'koa'
 import { Aside } from '../koa/aside.js'
-import { isBodyToCome, onceBodyIsHere } from '../koa/body.js'
+import { comesWithHead, isBodyToCome, onceBodyIsHere } from '../koa/body.js'
 import { isSuspended } from '../koa/boundary.js'
 import { SuspensionLimitError } from '../koa/checks.js'
 import { hasLeft } from '../koa/connection.js'
@@ -92,9 +92,7 @@ export function qos(options: QosOptions = {}): Qos {
   }
 
   async function arrive(ctx: Koa.Context, next: Koa.Next): Promise<unknown> {
-    // what has come together with the head is read on after the promise jobs of this moment
-    await undefined
-    if (!isBodyToCome(ctx.req)) return begin(ctx, next)
+    if (await comesWithHead(ctx.req, arriving.clock)) return begin(ctx, next)
     const aside = new Aside(ctx, arriving)
     let stop = (): void => {}
     try {

@@ -1,22 +1,22 @@
 import type Koa from 'koa'
+import type { Clock } from '../core/clock.js'
 
 type Request = Koa.Context['req']
 
-/** A body was announced, and it is not all here. */
+/** A body was announced, nobody has begun to read it, and it is not all here. */
 export function isBodyToCome(req: Request): boolean {
   const { 'content-length': length, 'transfer-encoding': encoding } = req.headers
   if (encoding === undefined && (length === undefined || length === '0')) {
     const { stream } = req as { stream?: { endAfterHeaders: boolean } }
     if (stream === undefined || stream.endAfterHeaders) return false
   }
-  return !isHere(req)
+  return req.readableFlowing === null && !isHere(req)
 }
 
-/** All of it is here, or as much as is kept for whoever will read it. What somebody reads already is theirs. */
+/** All of it is here, or as much as is kept for whoever will read it; or no more will come. */
 function isHere(req: Request): boolean {
   const { _readableState: state } = req as unknown as { _readableState: { ended: boolean } }
-  if (state.ended || req.destroyed || req.readableFlowing === true) return true
-  return req.readableLength >= req.readableHighWaterMark
+  return state.ended || req.destroyed || req.readableLength >= req.readableHighWaterMark
 }
 
 /**
@@ -33,4 +33,15 @@ export function onceBodyIsHere(req: Request, here: () => void): () => void {
   const stop = (): void => void req.off('readable', look)
   req.on('readable', look)
   return stop
+}
+
+/** What has come together with the head is handed on in this turn of the event loop, but after all that is under way. */
+export function comesWithHead(req: Request, clock: Clock): Promise<boolean> {
+  return new Promise((resolve) => {
+    const stop = onceBodyIsHere(req, () => resolve(true))
+    clock.nextTurn(() => {
+      stop()
+      resolve(false)
+    })
+  })
 }
