@@ -51,17 +51,6 @@ describe('the benches', function () {
     })
   }
 
-  // of each dialect one: the rest is a dozen more processes
-  it('broadcast: holds all clients, polls and streams, and answers each once', async () => {
-    const others = named('koa', 'hold', 'better-sse')
-    const plan = planned('--only', 'broadcast', '--clients', '3,6')
-    const samples = (await Promise.all(others.map((way) => run(plan, [way], quiet)))).flat()
-    assert.deepEqual(
-      complete(samples),
-      others.flatMap(({ name }) => [`${name} 3`, `${name} 6`]),
-    )
-  })
-
   it('manager: measures each operation among few and among many', async () => {
     const samples = await run(planned('--only', 'manager'), [], quiet)
     assert.deepEqual(
