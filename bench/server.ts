@@ -17,8 +17,8 @@ export interface Server {
   cpu(): Promise<number>
   /** Bytes resident, and bytes of heap where that can be told: both when nothing is left to collect. */
   memory(): Promise<{ resident: number; heap: number }>
-  /** Resolves when it has nothing more to do. */
-  settled(): Promise<void>
+  /** Resolves when it has nothing more to do: when it takes less than a share of its core, by default 0.05. */
+  settled(share?: number): Promise<void>
   /** Resolves when it holds as many and has nothing more to do. */
   holds(count: number): Promise<void>
   stop(): Promise<void>
@@ -118,11 +118,11 @@ function common({ pid }: Pick<Child, 'pid'>, own: () => Promise<number>): Pick<S
   const cpu = async (): Promise<number> => (hasProc ? cpuOf(pid) : own())
   return {
     cpu,
-    async settled() {
+    async settled(share = 0.05) {
       for (let calm = 0, used = await cpu(), tries = 0; calm < 2 && tries < 1_500; tries++) {
         await pause(quiet)
         const now = await cpu()
-        calm = now - used < quiet * 50 ? calm + 1 : 0
+        calm = now - used < quiet * 1000 * share ? calm + 1 : 0
         used = now
       }
     },

@@ -113,6 +113,9 @@ async function woken(
   return { ...middle(taken), load }
 }
 
+/** The share of its core that a server takes to answer the probe is less than this, also before it is warm. */
+const beyondTheProbe = 0.3
+
 /** All are woken while the probe asks: first as before, then with everybody asking again as soon as they have their answer. */
 async function stalled(
   way: Way,
@@ -131,15 +134,16 @@ async function stalled(
     const { stall: idle } = await stallOf(() => pause(100))
     const { stall } = await stallOf(async () => {
       await tell(way, driver, count)
-      await server.settled()
+      await server.settled(beyondTheProbe)
     })
     await driver.ask('hold')
     await server.holds(count)
     const again = await stallOf(async () => {
       const told = await tell(way, driver, count, true)
-      await server.holds(count)
+      await server.settled(beyondTheProbe)
       return told
     })
+    await server.holds(count)
     const { last, load } = again.told
     taken.push({ idle, stall, againStall: again.stall, againLast: last / 1000, load })
   }

@@ -38,6 +38,7 @@ describe('the benches', function () {
   this.timeout(60_000)
 
   for (const [only, names, sizes] of [
+    ['broadcast', ['koa'], [10, 20, 30]],
     ['keys', ['route'], [20]],
     ['burst', ['http'], [20]],
     ['chat', ['channel'], [50, 100]],
