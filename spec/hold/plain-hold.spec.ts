@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { connect } from 'node:net'
 import { inspect } from 'node:util'
 import Koa from 'koa'
 import { type PlainAnswer, PlainHold, type PlainHoldOptions } from '../../src/index.js'
@@ -54,6 +55,7 @@ describe('PlainHold', () => {
     [{ body: [1, null] }, 200, 'application/json; charset=utf-8', '[1,null]'],
     [{ body: null }, 200, 'application/json; charset=utf-8', 'null'],
     [{}, 204, undefined, ''],
+    [{ status: 304, body: 'no' }, 304, undefined, ''],
     [{ status: 404, body: 'gone', headers: { 'content-type': 'text/x' } }, 404, 'text/x', 'gone'],
   ] as const) {
     it(`${inspect(answer)}: ${status} ${type}`, async () => {
@@ -63,7 +65,7 @@ describe('PlainHold', () => {
       clients.broadcast(answer)
       const got = await asking
       assert.deepEqual([got.status, got.headers['content-type'], got.body], [status, type, body])
-      const length = status === 204 ? undefined : String(Buffer.byteLength(body))
+      const length = status === 204 || status === 304 ? undefined : String(Buffer.byteLength(body))
       assert.equal(got.headers['content-length'], length)
     })
   }
@@ -178,23 +180,82 @@ describe('PlainHold', () => {
     }
   })
 
-  it('writes within its budget a turn, in order, and somebody else in between', async () => {
-    // looking at the time takes longer than the budget: one answer a turn
-    make({ budget: 0 })
-    let turns = 0
-    const { nextTurn } = clock
-    Object.assign(clock, {
-      nextTurn: (callback: () => void) => {
-        turns++
-        nextTurn.call(clock, callback)
-      },
+  describe('the turns in which answers are written', () => {
+    let turns: number
+    /** What happened to responses, in order: the path of each that has its head, and of each that is finished with a dot. */
+    let seen: string[]
+
+    beforeEach(async () => {
+      turns = 0
+      seen = []
+      // looking at the time takes longer than the budget: one portion a turn
+      make({ budget: 0 }, (app) => {
+        app.use(({ res, path }, next) => {
+          const { writeHead } = res
+          res.writeHead = (...head: unknown[]) => {
+            seen.push(path)
+            return Reflect.apply(writeHead, res, head)
+          }
+          res.on('finish', () => seen.push(`${path}.`))
+          return next()
+        })
+      })
+      const { nextTurn } = clock
+      Object.assign(clock, {
+        nextTurn: (callback: () => void) => {
+          turns++
+          nextTurn.call(clock, callback)
+        },
+      })
+      served = await serve(app)
     })
-    served = await serve(app)
-    const asking = [served.get('/a'), served.get('/a'), served.get('/a')]
-    await held(3)
-    clients.broadcast({ body: 'x' })
-    await Promise.all(asking)
-    assert.equal(turns, 4)
+    const ask = (path: string, count: number) => Array.from({ length: count }, () => served.get(path))
+    const times = (count: number, what: string): string[] => new Array(count).fill(what)
+
+    it('are as many as the budget makes them, and all have their answer before the first is ended', async () => {
+      const asking = ask('/a', 40)
+      await held(40)
+      clients.broadcast({ body: 'x' })
+      assert.deepEqual(seen, [])
+      for (const { body } of await Promise.all(asking)) assert.equal(body, 'x')
+      await until(() => seen.length === 80)
+      assert.deepEqual(seen, [...times(40, '/a'), ...times(40, '/a.')])
+      // sixteen a portion
+      assert.equal(turns, 6)
+    })
+
+    it('are shared by those who are still to be ended and those who are still to be told', async () => {
+      const asking = [...ask('/a', 48), ...ask('/b', 32)]
+      await held(80)
+      const ended = until(() => seen.includes('/a.'))
+      clients.answer('a', { body: 'x' })
+      await ended
+      seen = []
+      clients.answer('b', { body: 'y' })
+      await Promise.all(asking)
+      await until(() => seen.length >= 32 + 32 + 16)
+      const runs = seen.filter((what, place) => what !== seen[place - 1])
+      assert.deepEqual(runs.slice(0, 4), ['/a.', '/b', '/a.', '/b'].slice(seen[0] === '/b' ? 1 : 0))
+    })
+  })
+
+  it('a request sent behind one that is answered and not ended yet has its answer after it', async () => {
+    await open()
+    const { port } = served
+    const socket = connect({ port, host: '127.0.0.1' })
+    let text = ''
+    socket.setEncoding('latin1').on('data', (more) => {
+      text += more
+      // as soon as the whole of an answer is there
+      if (text.endsWith('one')) socket.write('GET /b HTTP/1.1\r\nHost: a\r\n\r\n')
+    })
+    socket.write('GET /a HTTP/1.1\r\nHost: a\r\n\r\n')
+    await held(1)
+    clients.answer('a', { body: 'one' })
+    await held(1)
+    clients.answer('b', { body: 'two' })
+    await until(() => text.endsWith('two'))
+    socket.destroy()
   })
 
   it('drain: all are sent home on connections that close, and nobody is held any more', async () => {

@@ -6,7 +6,7 @@ export interface PlainAnswer {
   status?: number | undefined
   /** Headers by name, beside those of the type and the length. */
   headers?: Readonly<Record<string, string>> | undefined
-  /** A text, bytes, or whatever JSON can hold. Default no body. */
+  /** A text, bytes, or whatever JSON can hold. Default no body; 204 and 304 never have one. */
   body?: unknown
 }
 
@@ -21,11 +21,11 @@ export interface Prepared {
 export function prepare(of: string, answer: PlainAnswer): Prepared {
   checkOptions(of, answer, ['status', 'headers', 'body'])
   const { body: given, headers = {} } = answer
-  const { body, type } = bodyOf(given)
-  const { status = body === undefined ? 204 : 200 } = answer
+  const { status = given === undefined ? 204 : 200 } = answer
   if (!Number.isInteger(status) || status < 200 || status > 599)
     throw invalid('status', 'a number from 200 to 599', status)
   if (typeof headers !== 'object' || headers === null) throw invalid('headers', 'an object of texts', headers)
+  const { body, type } = bodyOf(status === 204 || status === 304 ? undefined : given)
   const lines: string[] = []
   let typed = false
   for (const [name, value] of Object.entries(headers)) {

@@ -2,24 +2,38 @@ import type Koa from 'koa'
 import type { Clock } from '../core/clock.js'
 import type { Prepared } from './answer.js'
 
+type Response = Koa.Context['res']
+
 interface Addressee {
-  readonly res: Koa.Context['res']
+  readonly res: Response
 }
 
 interface Batch {
   readonly to: Iterator<Addressee>
   readonly answer: Prepared
+  /** Those who have the answer, and whose response is still to be ended. */
+  readonly told: Response[]
 }
+
+/** How many responses are worked on between two looks at the time. */
+const PORTION = 16
 
 /**
  * Writes answers, in the order in which they were sent off, for so many milliseconds a turn of the event loop. Never
  * within the call that sends them.
+ *
+ * A response is written first and ended later: to end one costs as much again, of which its client sees nothing. So the
+ * last of many has its answer as soon as all are written. What comes while others are ended takes turns with them.
  */
 export class Outbox {
   readonly #budget: number
   readonly #clock: Clock
   readonly #batches: Batch[] = []
+  /** Responses to end, a list for each batch that is written. */
+  readonly #told: Response[][] = []
   #running = false
+  #turnEnds = 0
+  #ending = false
 
   constructor(budget: number, clock: Clock) {
     this.#budget = budget
@@ -27,42 +41,92 @@ export class Outbox {
   }
 
   send(to: Iterable<Addressee>, answer: Prepared): void {
-    this.#batches.push({ to: to[Symbol.iterator](), answer })
+    this.#batches.push({ to: to[Symbol.iterator](), answer, told: [] })
     if (this.#running) return
     this.#running = true
     this.#clock.nextTurn(this.#turn)
   }
 
   readonly #turn = (): void => {
-    const end = this.#clock.now() + this.#budget
+    this.#turnEnds = this.#clock.now() + this.#budget
+    this.#ending = !this.#ending && this.#told.length > 0
+    this.#work()
+  }
+
+  readonly #work = (): void => {
+    for (let left = PORTION; left > 0; left--) {
+      if (!(this.#ending ? this.#end() || this.#write() : this.#write() || this.#end())) {
+        this.#running = false
+        this.#ending = false
+        return
+      }
+    }
+    // what follows an end by itself is part of the turn
+    this.#clock.afterJobs(this.#next)
+  }
+
+  readonly #next = (): void => {
+    if (this.#clock.now() < this.#turnEnds) this.#work()
+    else this.#clock.nextTurn(this.#turn)
+  }
+
+  /** Writes to the next in line. Whether there was one. */
+  #write(): boolean {
     for (let batch = this.#batches[0]; batch !== undefined; batch = this.#batches[0]) {
-      const { to, answer } = batch
-      for (let next = to.next(); !next.done; next = to.next()) {
-        write(next.value.res, answer)
-        if (this.#clock.now() >= end) {
-          this.#clock.nextTurn(this.#turn)
-          return
-        }
+      const { to, answer, told } = batch
+      const next = to.next()
+      if (!next.done) {
+        const { res } = next.value
+        if (write(res, answer)) told.push(res)
+        return true
       }
       this.#batches.shift()
+      if (told.length > 0) this.#told.push(told.reverse())
     }
-    this.#running = false
+    return false
+  }
+
+  /** Ends the next that is written. Whether there was one. */
+  #end(): boolean {
+    const told = this.#told[0]
+    if (told === undefined) return false
+    told.pop()?.end()
+    if (told.length === 0) this.#told.shift()
+    return true
   }
 }
 
-function write(res: Koa.Context['res'], { status, headers, body }: Prepared): void {
-  if (res.destroyed || res.headersSent) return
+/** Whether the response is still to be ended. */
+function write(res: Response, { status, headers, body }: Prepared): boolean {
+  if (res.destroyed || res.headersSent) return false
+  const { req, socket } = res
   try {
-    if (res.req.httpVersionMajor < 2) res.writeHead(status, headers as string[])
-    else {
+    if (req.httpVersionMajor >= 2) {
       res.statusCode = status
       for (let place = 0; place < headers.length; place += 2) {
         res.setHeader(headers[place] as string, headers[place + 1] as string)
       }
+      res.end(body)
+      return false
     }
-    res.end(body)
+    res.writeHead(status, headers as string[])
+    if (body === undefined || body.length === 0 || req.method === 'HEAD') {
+      res.end()
+      return false
+    }
+    // a request that is behind another on its connection
+    if (socket === null) {
+      res.end(body)
+      return false
+    }
+    // head and body in one
+    socket.cork()
+    res.write(body)
+    socket.uncork()
+    return true
   } catch {
     // what stands above has broken it meanwhile
     res.destroy()
+    return false
   }
 }

@@ -17,7 +17,7 @@ export interface PlainHoldOptions {
   limits?: { total?: number | undefined; perKey?: number | undefined; perClient?: number | undefined } | undefined
   /** Who the client is, for `limits.perClient`. Default `ctx.ip`. */
   clientId?: ((ctx: Koa.Context) => string | undefined) | undefined
-  /** Milliseconds a turn of the event loop in which answers are written. Default 5. */
+  /** Milliseconds a turn of the event loop in which answers are written. Default 2. */
   budget?: number | undefined
   /** Default the machine's own time. */
   clock?: Clock | undefined
@@ -63,7 +63,7 @@ export class PlainHold {
   /** @throws {TypeError | RangeError} `ERR_INVALID_OPTION` for options not known, of the wrong type or out of range */
   constructor(options: PlainHoldOptions = {}) {
     checkOptions('A PlainHold', options, ['timeout', 'expired', 'limits', 'clientId', 'budget', 'clock', 'random'])
-    const { timeout = 30_000, expired = {}, limits = {}, clientId = (ctx) => ctx.ip, budget = 5 } = options
+    const { timeout = 30_000, expired = {}, limits = {}, clientId = (ctx) => ctx.ip, budget = 2 } = options
     const { clock = systemClock, random = Math.random } = options
     checkNumber('timeout', timeout)
     checkOptions('limits', limits, ['total', 'perKey', 'perClient'])
