@@ -90,6 +90,7 @@ export class Client {
   }
 
   #receive(text) {
+    this.#crowd.heard++
     this.#text = this.#text === '' ? text : this.#text + text
     if (this.#dialect.stream) {
       this.#text = this.#text.slice(this.#take(this.#text))

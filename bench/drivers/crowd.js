@@ -10,6 +10,8 @@ export class Crowd {
   atOnce = false
   /** How many wait for a message, as far as they know. */
   asking = 0
+  /** How often something came. */
+  heard = 0
   /** Called with a client and the stamp of each message that it gets. */
   onMessage = () => {}
   #allAsked = () => {}

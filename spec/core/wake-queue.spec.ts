@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { systemClock } from '../../src/core/clock.js'
 import { WakeQueue } from '../../src/core/wake-queue.js'
-import { gate, turn, until } from '../support/gate.js'
+import { turn, until } from '../support/gate.js'
 
 describe('the wake queue', () => {
   let now = 0
@@ -87,20 +87,86 @@ describe('the wake queue', () => {
     }
   })
 
-  it('what one does without waiting is done before the next begins, however many promises it takes', async () => {
-    const steps: string[] = []
-    const finished = gate()
-    const waiting = queue(5, async (item) => {
+  describe('portions', () => {
+    /** How many were woken when each had done what it does in its promises. */
+    let begun: number[]
+    const quick = async (): Promise<void> => {
       for (let step = 0; step < 25; step++) await null
-      steps.push(item)
-      if (item === 'c') finished.open()
+      begun.push(woken.length)
+    }
+    const run = async (waiting: WakeQueue<string>, count: number): Promise<void> => {
+      for (let item = 0; item < count; item++) waiting.push(String(item))
+      await until(() => begun.length === count)
+    }
+
+    beforeEach(() => {
+      begun = []
     })
-    const started: number[] = []
-    const wakeOrder = queue(5, () => started.push(steps.length))
-    void wakeOrder
-    for (const item of ['a', 'b', 'c']) waiting.push(item)
-    await finished
-    assert.deepEqual(steps, ['a', 'b', 'c'])
+
+    it('of quick ones double, to sixteen; each is done with before the next begins, and all are in order', async () => {
+      const each = Array.from({ length: 48 }, (_, place) => String(place))
+      await run(queue(5, quick), 48)
+      assert.deepEqual([...new Set(begun)], [1, 3, 7, 15, 31, 47, 48])
+      assert.deepEqual(woken, each)
+    })
+
+    it('are of one where one takes an eighth of the budget, and become so again', async () => {
+      const waiting = queue(8, async (item) => {
+        await quick()
+        if (Number(item) >= 6) now += 1
+      })
+      await run(waiting, 12)
+      // from 7 to 10 four together, which took 4 ms
+      assert.deepEqual([...new Set(begun)], [1, 3, 7, 9, 10, 11, 12])
+    })
+
+    it('end with one that runs on without asking', async () => {
+      const waiting = new WakeQueue<string>({
+        budget: 5,
+        clock,
+        wake: (item) => {
+          woken.push(item)
+          void quick()
+          return item !== '2' && item !== '4'
+        },
+      })
+      await run(waiting, 8)
+      assert.deepEqual([...new Set(begun)], [1, 3, 5, 8])
+    })
+
+    it('are left by those who find the turn spent: they go on in the next turns, one by one, before all others', async () => {
+      const done: string[] = []
+      const turns: number[] = []
+      let turned = 0
+      const waiting: WakeQueue<string> = new WakeQueue({
+        budget: 5,
+        clock: {
+          ...clock,
+          nextTurn: (callback) => {
+            turned++
+            clock.nextTurn(callback)
+          },
+        },
+        wake: async (item) => {
+          woken.push(item)
+          await null
+          const turn = waiting.spent()
+          if (turn !== undefined) await turn
+          // quick at first, and all of a sudden not
+          if (Number(item) >= 3) now += 10
+          done.push(item)
+          turns.push(turned)
+        },
+      })
+      for (let item = 0; item < 8; item++) waiting.push(String(item))
+      await until(() => done.length === 8)
+      assert.deepEqual(done, ['0', '1', '2', '3', '4', '5', '6', '7'])
+      assert.deepEqual(turns, [1, 1, 1, 1, 2, 3, 4, 5])
+    })
+
+    it('of one do not ask', () => {
+      assert.equal(queue(0).spent(), undefined)
+    })
   })
 
   it('counts what a handler does after its promises against the budget', async () => {

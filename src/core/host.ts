@@ -12,7 +12,11 @@ export interface Policy {
   readonly random: () => number
   readonly clock: Clock
   /** Those whose suspension is decided wait there for their turn. */
-  readonly queue: { push(life: Life, priority: number): void }
+  readonly queue: {
+    push(life: Life, priority: number): void
+    /** Where whoever was woken is to wait before its handler runs. */
+    spent?(): Promise<void> | undefined
+  }
 }
 
 /**

@@ -211,8 +211,8 @@ export class Life {
     this.#end()
   }
 
-  /** The turn of a decided request has come. */
-  wake(): void {
+  /** The turn of a decided request has come. @returns `false` where a handler runs on in the place where it awaits */
+  wake(): boolean {
     // not at the decision: thousands are decided in one go, and a timer that comes in between finds it decided
     this.#deadline?.stop()
     const waiter = this.#waiter
@@ -231,6 +231,7 @@ export class Life {
       if (this.phase === 'completed') this.host.completed()
       proceed(this.phase === 'failed' ? 'throw' : 'send')
     }
+    return waiter === undefined
   }
 
   /** The time is up. */

@@ -1,25 +1,37 @@
 import type { Clock } from './clock.js'
 
+/** How many are woken together at most. */
+const LARGEST_PORTION = 16
+
 /**
  * Those whose suspension is decided, waiting for their dispatch.
  *
  * - Higher priority first; within a priority in the order of decision.
- * - Each is woken by itself: what its handler does without waiting for input or output is done before the next begins.
- * - After `budget` milliseconds of that the event loop turns, and the rest goes on in the next turn. So ten thousand
- *   wake-ups at once stall the loop for no longer than the budget and one handler.
+ * - After `budget` milliseconds the event loop turns, and the rest goes on in the next turn: what handlers do without
+ *   waiting for input or output counts, wherever in their promises it is done. So ten thousand wake-ups at once stall the
+ *   loop for no longer than the budget and one handler.
+ * - The first is woken by itself. As long as that takes no time to speak of, portions grow, because a few handlers side by
+ *   side cost less than one after the other; one in such a portion that finds the time of its turn spent waits for the next.
  * - Nobody is woken inside the call that decided.
  */
 export class WakeQueue<Item> {
-  readonly #wake: (item: Item) => void
+  readonly #wake: (item: Item) => unknown
   readonly #clock: Clock
   readonly #budget: number
   /** One line a priority, the highest first. Nearly always there is one. */
   #lines: Line<Item>[] = []
   #running = false
   #turnEnds = 0
+  #portion = 1
+  #portionBegan = 0
+  /** They were woken when the time of the turn was up already. */
+  #late: (() => void)[] = []
 
-  /** @param budget milliseconds of dispatches a turn of the event loop; `0` wakes one a turn, `Infinity` all at once */
-  constructor({ budget, clock, wake }: { budget: number; clock: Clock; wake: (item: Item) => void }) {
+  /**
+   * @param budget milliseconds of dispatches a turn of the event loop; `0` wakes one a turn, `Infinity` all at once
+   * @param wake returns `false` where what it wakes runs on without asking whether the turn is `spent()`
+   */
+  constructor({ budget, clock, wake }: { budget: number; clock: Clock; wake: (item: Item) => unknown }) {
     this.#budget = budget
     this.#clock = clock
     this.#wake = wake
@@ -69,26 +81,56 @@ export class WakeQueue<Item> {
     return undefined
   }
 
+  /**
+   * For one that was woken in a portion with others and is about to run its handler: a promise of a turn of its own where
+   * the time of this one is up.
+   */
+  spent(): Promise<void> | undefined {
+    if (this.#portion === 1 || this.#clock.now() < this.#turnEnds) return undefined
+    return new Promise((resolve) => {
+      this.#late.push(resolve)
+    })
+  }
+
   readonly #turn = (): void => {
-    this.#turnEnds = this.#clock.now() + this.#budget
+    this.#portionBegan = this.#clock.now()
+    this.#turnEnds = this.#portionBegan + this.#budget
     this.#step()
   }
 
-  readonly #step = (): void => {
-    const item = this.#shift()
-    if (item === undefined) {
-      this.#running = false
-      return
-    }
+  #step(): void {
+    const late = this.#late.shift()
     try {
-      this.#wake(item)
+      if (late !== undefined) {
+        this.#portion = 1
+        late()
+      } else if (!this.#wakePortion()) return
     } finally {
-      this.#clock.afterJobs(this.#next)
+      if (this.#running) this.#clock.afterJobs(this.#next)
     }
   }
 
+  /** Whether there was anybody. */
+  #wakePortion(): boolean {
+    for (let place = 0; place < this.#portion; place++) {
+      const item = this.#shift()
+      if (item === undefined) {
+        if (place > 0) return true
+        this.#running = false
+        this.#portion = 1
+        return false
+      }
+      if (this.#wake(item) === false) return true
+    }
+    return true
+  }
+
   readonly #next = (): void => {
-    if (this.#clock.now() < this.#turnEnds) this.#step()
+    const now = this.#clock.now()
+    const isQuick = now - this.#portionBegan < this.#budget / 8
+    this.#portion = isQuick ? Math.min(this.#portion * 2, LARGEST_PORTION) : Math.max(1, this.#portion >> 1)
+    this.#portionBegan = now
+    if (now < this.#turnEnds) this.#step()
     else this.#clock.nextTurn(this.#turn)
   }
 }

@@ -62,6 +62,8 @@ export async function runBoundary(
       const verdict = typeof pending === 'string' ? pending : await pending
       if (verdict === 'send') return
       if (verdict === 'throw') throw host.made?.failure
+      const turn = host.policy.queue.spent?.()
+      if (turn !== undefined) await turn
       snapshot.restore(ctx)
     }
   } finally {
