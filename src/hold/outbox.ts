@@ -123,10 +123,19 @@ function write(res: Response, { status, headers, body }: Prepared): boolean {
     socket.cork()
     res.write(body)
     socket.uncork()
+    flatten(res)
     return true
   } catch {
     // what stands above has broken it meanwhile
     res.destroy()
     return false
   }
+}
+
+/**
+ * Node keeps the head as the tree of the pieces that it was put together from, and of ten thousand such trees the collector of
+ * young objects makes a pause of 10 ms. To look at a character makes one text of it. Where Node keeps none, nothing is done.
+ */
+function flatten(res: Response & { readonly _header?: string | null }): void {
+  res._header?.charCodeAt(0)
 }
