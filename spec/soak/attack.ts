@@ -29,7 +29,9 @@ const [connections, clients, seconds, addresses, work] = [
 const megabytes = (bytes: number): string => `${(bytes / 1_048_576).toFixed(0)} MB`
 console.log(
   `${clients} honest clients beside ${connections} connections from ${addresses} addresses, which come at a thousand a second
-${machine().join(', ')}`,
+${machine()
+  .filter((fact) => !/core \d/.test(fact))
+  .join(', ')}; the clients on core 1`,
 )
 const phases = await attack({
   clients,
