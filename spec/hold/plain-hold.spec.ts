@@ -239,6 +239,28 @@ describe('PlainHold', () => {
     })
   })
 
+  it('an end that throws harms nobody else', async () => {
+    await open({}, (app) => {
+      app.use(({ res, path }, next) => {
+        if (path === '/strict') {
+          res.end = () => {
+            throw new Error('no end')
+          }
+        }
+        return next()
+      })
+    })
+    const [strict, other] = [served.get('/strict'), served.get('/other')]
+    await held(2)
+    clients.broadcast({ body: 'x' })
+    // both have it: what throws comes after
+    assert.deepEqual([(await strict).body, (await other).body], ['x', 'x'])
+    const again = served.get('/other')
+    await held(1)
+    clients.broadcast({ body: 'y' })
+    assert.equal((await again).body, 'y')
+  })
+
   it('a request sent behind one that is answered and not ended yet has its answer after it', async () => {
     await open()
     const { port } = served

@@ -90,8 +90,14 @@ export class Outbox {
   #end(): boolean {
     const told = this.#told[0]
     if (told === undefined) return false
-    told.pop()?.end()
+    const res = told.pop()
     if (told.length === 0) this.#told.shift()
+    try {
+      res?.end()
+    } catch {
+      // its head said another length, or what stands above has broken it
+      res?.destroy()
+    }
     return true
   }
 }
