@@ -25,8 +25,19 @@ export function promised(tables: readonly Table[], plan: Plan): Promised[] {
   add('CPU a wake: plain hold to `node:http`', ratio(held('hold', 'wake'), held('http', 'wake')), 1.1)
   add('CPU a wake: one route to Koa with a promise', ratio(held('route', 'wake'), held('koa', 'wake')), 1.05)
   add('CPU a wake: whole app to Koa with a promise', ratio(held('app', 'wake'), held('koa', 'wake')), 1.5)
-  add('longest stall: plain hold', held('hold', 'stall'), 10, 'ms')
-  add('the last of all: plain hold to `node:http`', ratio(held('hold', 'last'), held('http', 'last')), 1.2)
+  for (const [line, name] of [
+    ['hold', 'plain hold'],
+    ['route', 'one route'],
+  ] as const) {
+    add(`longest stall: ${name}`, held(line, 'stall'), 10, 'ms')
+    add(`longest stall where all ask again at once: ${name}`, held(line, 'againStall'), 10, 'ms')
+    add(`the last of all: ${name} to \`node:http\``, ratio(held(line, 'last'), held('http', 'last')), 1.2)
+    add(
+      `the last of all, who ask again at once: ${name} to \`node:http\``,
+      ratio(held(line, 'againLast'), held('http', 'againLast')),
+      1.2,
+    )
+  }
   add(
     'heap a held request: plain hold to Koa with a promise',
     ratio(held('hold', 'heap', greatest), held('koa', 'heap', greatest)),

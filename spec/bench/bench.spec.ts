@@ -107,6 +107,8 @@ describe('the table of the benches', () => {
       ['CPU a wake: one route to Koa with a promise', 1.1, false],
       ['longest stall: plain hold', 12, false],
       ['the last of all: plain hold to `node:http`', 1.1, true],
+      ['longest stall: one route', 8, true],
+      ['the last of all: one route to `node:http`', 1.1, true],
     ])
   })
 

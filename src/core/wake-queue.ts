@@ -12,6 +12,7 @@ const LARGEST_PORTION = 16
  *   loop for no longer than the budget and one handler.
  * - The first is woken by itself. As long as that takes no time to speak of, portions grow, because a few handlers side by
  *   side cost less than one after the other; one in such a portion that finds the time of its turn spent waits for the next.
+ *   Where handlers were quick and become slow behind promises of their own, those of one portion may all have begun.
  * - Nobody is woken inside the call that decided.
  */
 export class WakeQueue<Item> {
