@@ -1,3 +1,4 @@
+import { Chain, type Chained } from '../../core/chain.js'
 import { LogError } from '../errors.js'
 import type { RedisClient } from './client.js'
 import { Connection, type ConnectionSettings } from './connection.js'
@@ -15,20 +16,43 @@ export interface Command {
   readonly again?: number
 }
 
-interface Call {
-  readonly command: Command
-  readonly resolve: (reply: unknown) => void
-  readonly reject: (error: Error) => void
-  /** When it was sent first. */
-  said: number | undefined
-}
-
 export interface Calling<Reply> {
   readonly reply: Promise<Reply>
   /** It was sent, and may have been done. */
-  readonly said: boolean
+  readonly isSaid: boolean
   /** It is not sent again, and its reply never comes. */
   cancel(): void
+}
+
+class Call implements Calling<unknown>, Chained<Call> {
+  readonly reply: Promise<unknown>
+  resolve!: (reply: unknown) => void
+  reject!: (error: Error) => void
+  readonly command: Command
+  readonly #calls: Chain<Call>
+  /** When it was sent first. */
+  said: number | undefined
+  before: Call | undefined
+  after: Call | undefined
+  isChained = false
+
+  constructor(command: Command, calls: Chain<Call>) {
+    this.command = command
+    this.#calls = calls
+    this.reply = new Promise((resolve, reject) => {
+      this.resolve = resolve
+      this.reject = reject
+    })
+    calls.push(this)
+  }
+
+  get isSaid(): boolean {
+    return this.said !== undefined
+  }
+
+  cancel(): void {
+    this.#calls.delete(this)
+  }
 }
 
 export interface CommandsOptions extends ConnectionSettings {
@@ -47,7 +71,7 @@ const notNow = /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|NOR
 export class Commands {
   readonly #options: CommandsOptions
   readonly #connection: Connection
-  readonly #calls = new Set<Call>()
+  readonly #calls = new Chain<Call>()
   readonly #names = new Map<string, string>()
   readonly #opened: (() => void)[] = []
   #client: RedisClient | undefined
@@ -63,7 +87,7 @@ export class Commands {
         this.#client = client
         this.#change('open')
         for (const resolve of this.#opened.splice(0)) resolve()
-        for (const call of this.#calls) this.#sendAgain(call, client)
+        for (const call of this.#calls.all()) this.#sendAgain(call, client)
       },
       lost: () => {
         this.#client = undefined
@@ -90,26 +114,16 @@ export class Commands {
 
   call<Reply>(command: Command): Calling<Reply> {
     this.open()
-    let call!: Call
-    const reply = new Promise<unknown>((resolve, reject) => {
-      call = { command, resolve, reject, said: undefined }
-    })
-    this.#calls.add(call)
+    const call = new Call(command, this.#calls)
     if (this.#client !== undefined) this.#send(call, this.#client)
-    return {
-      reply: reply as Promise<Reply>,
-      get said() {
-        return call.said !== undefined
-      },
-      cancel: () => this.#calls.delete(call),
-    }
+    return call as Calling<unknown> as Calling<Reply>
   }
 
   close(): void {
     this.#client = undefined
     this.#change('closed')
     this.#connection.close()
-    this.#calls.clear()
+    for (const call of this.#calls.all()) this.#calls.delete(call)
   }
 
   #change(state: RedisLogState): void {
@@ -150,7 +164,7 @@ export class Commands {
       },
       (error: Error) => {
         // what was lost with its connection waits for the next one
-        if (this.#client !== client || !this.#calls.has(call)) return
+        if (this.#client !== client || !call.isChained) return
         if (/^NOSCRIPT /.test(error.message)) this.#send(call, client, 'EVAL')
         else if (notNow.test(error.message)) this.#connection.drop(error)
         else {

@@ -6,6 +6,9 @@ import type { Patience, Waiting } from './patience.js'
 /** A message on its way. There may be very many: so each is one object. */
 class Sending implements Waiting {
   since = 0
+  before: Waiting | undefined
+  after: Waiting | undefined
+  isChained = false
   isOver = false
   readonly lane: Lane
   readonly message: Message
@@ -63,6 +66,9 @@ export interface LanesOptions {
 /** What is sent at once; Redis does nothing else meanwhile. */
 const MOST_MESSAGES = 256
 const MOST_LENGTH = 1_048_576
+
+/** Lanes that are kept for the next message. */
+const KEPT = 1_000
 
 /**
  * Messages on their way to Redis. Of each channel one batch is on its way at a time, and what comes meanwhile makes the next:
@@ -131,7 +137,7 @@ export class Lanes {
     const { call, command, isOpen } = this.#options
     if (lane.hasOver) lane.queue = lane.queue.filter(({ isOver }) => !isOver)
     lane.hasOver = false
-    if (lane.queue.length === 0) this.#lanes.delete(lane.channel)
+    if (lane.queue.length === 0 && this.#lanes.size > KEPT) this.#lanes.delete(lane.channel)
     if (lane.queue.length === 0 || !isOpen()) return
     const batch = take(lane)
     const messages = batch.map(({ message }) => message)
@@ -168,7 +174,7 @@ export class Lanes {
     const isSent = lane.batch.includes(sending)
     if (!this.#end(sending)) return
     lane.hasOver ||= !isSent
-    sending.reject(this.#options.expired(isSent && lane.calling?.said === true))
+    sending.reject(this.#options.expired(isSent && lane.calling?.isSaid === true))
     if (!isSent || !lane.batch.every(({ isOver }) => isOver)) return
     // nobody waits for it: whoever wants to sends it anew
     lane.calling?.cancel()

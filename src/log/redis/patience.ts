@@ -1,7 +1,8 @@
+import { Chain, type Chained } from '../../core/chain.js'
 import type { Clock } from '../../core/clock.js'
 
 /** Something that waits for Redis. */
-export interface Waiting {
+export interface Waiting extends Chained<Waiting> {
   since: number
   expire(): void
 }
@@ -14,7 +15,7 @@ const GRACE = 1_000
 /** Lets nobody wait for longer than the span. One timer serves all. */
 export class Patience {
   readonly #clock: Clock
-  readonly #waiting = new Set<Waiting>()
+  readonly #waiting = new Chain<Waiting>()
   #span: number
   #timer: unknown
   #due = 0
@@ -31,7 +32,7 @@ export class Patience {
   /** Its time begins now. */
   add(waiting: Waiting): void {
     waiting.since = this.#clock.now()
-    this.#waiting.add(waiting)
+    this.#waiting.push(waiting)
     // once set, the timer looks for itself whether there is still somebody
     if (this.#timer === undefined) this.#arm(this.#span)
   }
@@ -44,7 +45,7 @@ export class Patience {
   allow(span: number): void {
     this.#span = span
     const now = this.#clock.now()
-    for (const waiting of this.#waiting) waiting.since = now
+    for (const waiting of this.#waiting.all()) waiting.since = now
     this.#clock.clearTimeout(this.#timer)
     this.#timer = undefined
     if (this.#waiting.size > 0) this.#arm(span)
@@ -67,16 +68,16 @@ export class Patience {
     const now = this.#clock.now()
     if (now - this.#due > STOOD_STILL && this.#waiting.size > 0) this.#arm(GRACE)
     else this.#expire(now - this.#span)
-    const [oldest] = this.#waiting
+    const { first: oldest } = this.#waiting
     if (this.#timer === undefined && oldest !== undefined) this.#arm(oldest.since + this.#span - now)
   }
 
   /** Those that wait since then, or longer. */
   #expire(since: number): void {
-    for (const waiting of this.#waiting) {
-      if (waiting.since > since) return
-      this.#waiting.delete(waiting)
-      waiting.expire()
+    for (let oldest = this.#waiting.first; oldest !== undefined; oldest = this.#waiting.first) {
+      if (oldest.since > since) return
+      this.#waiting.delete(oldest)
+      oldest.expire()
     }
   }
 }

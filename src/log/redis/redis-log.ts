@@ -8,7 +8,7 @@ import { Lanes } from './lanes.js'
 import { type RedisLogOptions, type RedisLogSettings, redisLogSettings } from './options.js'
 import { Patience } from './patience.js'
 import { Memory } from './recent.js'
-import { append, ENDLESS, read } from './scripts.js'
+import { append, ENDLESS, KNOWN, read } from './scripts.js'
 
 export interface RedisLogStatistics {
   readonly state: RedisLogState
@@ -26,9 +26,6 @@ export interface RedisLogStatistics {
 
 /** So much is read at once of what a channel has grown by. */
 const PAGE = 262_144
-
-/** Milliseconds for which Redis knows a batch when it comes again. */
-const KNOWN = 3_600_000
 
 /**
  * A log in Redis Streams: shared by all processes on all machines that use the same Redis, and kept when they end.
@@ -237,7 +234,7 @@ export class RedisLog implements Log {
         expire()
         reject(this.#expired(false))
       }
-      const waiting = { since: 0, expire: giveUp }
+      const waiting = { since: 0, expire: giveUp, before: undefined, after: undefined, isChained: false }
       this.#patience.add(waiting)
       promise.finally(() => this.#patience.delete(waiting)).then(resolve, reject)
     })
@@ -312,26 +309,22 @@ export class RedisLog implements Log {
     return [now === undefined ? '' : String(Math.floor(now())), idle === Number.POSITIVE_INFINITY ? '' : whole(idle)]
   }
 
-  /** For an epoch that begins: there was none of this name. */
-  #fresh(): string {
-    return this.#writer.slice(2) + (++this.#epochs).toString(36)
-  }
-
   #reading(name: string, after: After, bytes: number): Command {
     const [epoch, place] = typeof after === 'string' ? ['', after] : [after.epoch, String(after.seq)]
-    const args = (): string[] => [...this.#always(), this.#fresh(), epoch, place, whole(bytes)]
+    // for an epoch that begins: there was none of this name
+    const fresh = `${this.#writer.slice(2)}r${++this.#epochs}`
+    const args = (): string[] => [...this.#always(), fresh, epoch, place, whole(bytes)]
     return { script: read, keys: this.#keys(name), args }
   }
 
   #appending(name: string, batch: number, messages: readonly Message[], backlog: Backlog): Command {
     const { prefix } = this.#settings
-    const who = [this.#fresh(), this.#writer, String(batch)]
     const limits = [whole(backlog.messages), whole(backlog.bytes), whole(backlog.age)]
-    const fields = packed(messages)
+    const rest = [this.#writer, String(batch), ...limits, name].concat(packed(messages))
     return {
       script: append,
       keys: [...this.#keys(name), `{${prefix}}:doorbells`],
-      args: (run) => [...this.#always(), run, ...who, ...limits, name, String(KNOWN)].concat(fields),
+      args: (run) => [...this.#always(), run].concat(rest),
       again: KNOWN / 2,
     }
   }
