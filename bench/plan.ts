@@ -42,7 +42,7 @@ export interface Plan {
 const full = {
   nodeOptions: [],
   broadcast: { clients: [1_000, 10_000, mostClients], cold: 2, times: 2, atOnce: 1, warmUp: 3_000 },
-  keys: { count: 10_000, perSecond: 500, warmUp: 300, ms: 2_000 },
+  keys: { count: 10_000, perSecond: 500, warmUp: 2_000, ms: 6_000 },
   burst: { clients: 1_000, times: 2 },
   chat: { clients: 1_000, perSecond: [10, 100, 1_000], ms: 800 },
   plain: { slices: 20, requests: 1_500, connections: 10, warmUp: 15_000 },

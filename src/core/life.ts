@@ -1,4 +1,5 @@
 import { Attributes, type AttributesCopy } from './attributes.js'
+import { Chained } from './chain.js'
 import { Continuation, type Outcome } from './continuation.js'
 import { Deadline } from './deadline.js'
 import { DisconnectError, IllegalStateError } from './errors.js'
@@ -17,7 +18,7 @@ export type Verdict = 'send' | 'throw' | 'dispatch'
  * The handler and the world come in by `Continuation`; the boundary, the wake queue, the socket and the managers come in
  * here.
  */
-export class Life {
+export class Life extends Chained<Life> {
   readonly continuation: Continuation
   readonly host: Host
   readonly number = nextNumber()
@@ -53,6 +54,7 @@ export class Life {
 
   /** @param running whether a dispatch is under way, in which it may suspend */
   constructor(host: Host, running: boolean) {
+    super()
     this.host = host
     this.running = running
     this.phase = running ? 'dispatched' : 'completed'

@@ -1,4 +1,5 @@
 import type Koa from 'koa'
+import { Chain, Chained } from '../core/chain.js'
 import { type Clock, systemClock } from '../core/clock.js'
 import { checkDrainOptions, type Drained, type DrainOptions } from '../core/drain.js'
 import { IllegalStateError } from '../core/errors.js'
@@ -48,8 +49,8 @@ type Response = Koa.Context['res']
  */
 export class PlainHold {
   /** In order of arrival, which is the order in which their time is up. */
-  #all = new Set<Held>()
-  #byKey = new Map<unknown, Set<Held>>()
+  #all = new Chain<Held>()
+  readonly #byKey = new Map<unknown, Line>()
   readonly #timeout: number
   readonly #expired: Prepared
   readonly #count: HoldCount
@@ -97,7 +98,7 @@ export class PlainHold {
 
   /** How many are held under a key. */
   waiting(key?: unknown): number {
-    return this.#byKey.get(key)?.size ?? 0
+    return this.#byKey.get(key)?.places.size ?? 0
   }
 
   /**
@@ -121,16 +122,16 @@ export class PlainHold {
     const groups = this.#count.groups(key, this.#countsClients ? this.#clientId(ctx) : undefined)
     this.#count.enter(groups)
     ctx.respond = false
-    const held = new Held(this, res, key, groups, this.#clock.now() + this.#timeout)
     let line = this.#byKey.get(key)
     if (line === undefined) {
-      line = new Set()
+      line = { key, places: new Chain() }
       this.#byKey.set(key, line)
     }
-    line.add(held)
-    this.#all.add(held)
+    const held = new Held(this, res, line, groups, this.#clock.now() + this.#timeout)
+    line.places.push(held.place)
+    this.#all.push(held)
     if (this.#timer === undefined && this.#timeout !== Number.POSITIVE_INFINITY) this.#startTimer(this.#timeout)
-    return line.size
+    return line.places.size
   }
 
   /**
@@ -144,21 +145,22 @@ export class PlainHold {
     const line = this.#byKey.get(key)
     if (line === undefined) return 0
     this.#byKey.delete(key)
-    for (const held of line) {
+    const all = Array.from(line.places, ({ held }) => held)
+    for (const held of all) {
       this.#all.delete(held)
       this.#count.leave(held.groups)
     }
-    return this.#send(line, prepared)
+    return this.#send(all, all.length, prepared)
   }
 
   /** Answers all, under whatever key. @returns how many */
   broadcast(answer: PlainAnswer): number {
     const prepared = prepare('An answer', answer)
     const all = this.#all
-    this.#all = new Set()
-    this.#byKey = new Map()
+    this.#all = new Chain()
+    this.#byKey.clear()
     this.#count.clear()
-    return this.#send(all, prepared)
+    return this.#send(all, all.size, prepared)
   }
 
   /**
@@ -196,21 +198,21 @@ export class PlainHold {
   forget(held: Held): void {
     if (!this.#all.delete(held)) return
     this.#count.leave(held.groups)
-    const line = this.#byKey.get(held.key)
-    line?.delete(held)
-    if (line?.size === 0) this.#byKey.delete(held.key)
+    const { line, place } = held
+    line.places.delete(place)
+    if (line.places.size === 0) this.#byKey.delete(line.key)
     if (this.#all.size > 0) return
     this.#clock.clearTimeout(this.#timer)
     this.#timer = undefined
   }
 
-  #send(all: Iterable<Held> & { readonly size: number }, answer: Prepared): number {
+  #send(all: Iterable<Held>, size: number, answer: Prepared): number {
     if (this.#all.size === 0) {
       this.#clock.clearTimeout(this.#timer)
       this.#timer = undefined
     }
     this.#outbox.send(all, answer)
-    return all.size
+    return size
   }
 
   #expire(held: Held): void {
@@ -246,18 +248,36 @@ export class PlainHold {
   }
 }
 
-/** One response that is held. */
-export class Held {
-  readonly res: Response
+/** All that are held under one key. */
+interface Line {
   readonly key: unknown
+  readonly places: Chain<Place>
+}
+
+/** Where one stands in the line of its key. */
+class Place extends Chained<Place> {
+  readonly held: Held
+
+  constructor(held: Held) {
+    super()
+    this.held = held
+  }
+}
+
+/** One response that is held. */
+export class Held extends Chained<Held> {
+  readonly res: Response
+  readonly line: Line
+  readonly place = new Place(this)
   readonly groups: Groups
   readonly until: number
   readonly #hold: PlainHold
 
-  constructor(hold: PlainHold, res: Response, key: unknown, groups: Groups, until: number) {
+  constructor(hold: PlainHold, res: Response, line: Line, groups: Groups, until: number) {
+    super()
     this.#hold = hold
     this.res = res
-    this.key = key
+    this.line = line
     this.groups = groups
     this.until = until
     res.on('close', () => this.#hold.forget(this))

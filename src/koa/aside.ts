@@ -73,7 +73,7 @@ export class Aside {
   /** There will be no other wait. */
   over(): void {
     void this.#life.returned(true)
-    this.#settings.here.delete(this.#life.continuation)
+    this.#settings.here.delete(this.#life)
   }
 }
 

@@ -69,7 +69,7 @@ export async function runBoundary(
   } finally {
     if (outermost) {
       host.open = false
-      if (host.made !== undefined) host.policy.here.delete(host.made.continuation)
+      if (host.made !== undefined) host.policy.here.delete(host.made)
     }
   }
 }

@@ -47,7 +47,10 @@ export function continuations(options?: ContinuationsOptions): Boundary {
       value: async (options: DrainOptions = {}): Promise<Drained> => {
         checkDrainOptions('drain()', options)
         settings.holds.close()
-        return drain(settings.here, options)
+        return drain(
+          Array.from(settings.here, ({ continuation }) => continuation),
+          options,
+        )
       },
     },
   })

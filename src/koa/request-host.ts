@@ -55,7 +55,8 @@ export class RequestHost implements Host {
     }
     this.#countedClient = this.policy.countedClient(this.context)
     this.policy.holds.enter(this.#groups())
-    this.policy.here.add(this.continuation)
+    const { made, policy } = this
+    if (made !== undefined && !policy.here.has(made)) policy.here.push(made)
   }
 
   release(): void {

@@ -1,6 +1,6 @@
 import type Koa from 'koa'
+import { Chain } from '../core/chain.js'
 import { type Clock, systemClock } from '../core/clock.js'
-import type { Continuation } from '../core/continuation.js'
 import { HoldCount } from '../core/hold-count.js'
 import type { Policy } from '../core/host.js'
 import type { Life } from '../core/life.js'
@@ -43,7 +43,7 @@ export interface Settings extends Policy {
   readonly maxDispatches: number
   readonly holds: HoldCount
   /** Those that were held and are not answered yet. */
-  readonly here: Set<Continuation>
+  readonly here: Chain<Life>
   clientId(ctx: Koa.Context): string | undefined
   /** Under whom a hold is counted against `perClient`. */
   countedClient(ctx: Koa.Context): string | undefined
@@ -88,7 +88,7 @@ export function settingsOf(options: ContinuationsOptions = {}): Settings {
     clock,
     random,
     holds: new HoldCount({ total, perClient }, random),
-    here: new Set(),
+    here: new Chain(),
     queue: new WakeQueue<Life>({ budget, clock, wake: (life) => life.wake() }),
     clientId: clientId ?? ((ctx) => ctx.ip || undefined),
     countedClient: clientId ?? ((ctx) => (!ctx.app.proxy && isLocal(ctx.ip) ? undefined : ctx.ip)),

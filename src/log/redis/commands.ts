@@ -1,4 +1,4 @@
-import { Chain, type Chained } from '../../core/chain.js'
+import { Chain, Chained } from '../../core/chain.js'
 import { LogError } from '../errors.js'
 import type { RedisClient } from './client.js'
 import { Connection, type ConnectionSettings } from './connection.js'
@@ -24,7 +24,7 @@ export interface Calling<Reply> {
   cancel(): void
 }
 
-class Call implements Calling<unknown>, Chained<Call> {
+class Call extends Chained<Call> implements Calling<unknown> {
   readonly reply: Promise<unknown>
   resolve!: (reply: unknown) => void
   reject!: (error: Error) => void
@@ -32,11 +32,9 @@ class Call implements Calling<unknown>, Chained<Call> {
   readonly #calls: Chain<Call>
   /** When it was sent first. */
   said: number | undefined
-  before: Call | undefined
-  after: Call | undefined
-  isChained = false
 
   constructor(command: Command, calls: Chain<Call>) {
+    super()
     this.command = command
     this.#calls = calls
     this.reply = new Promise((resolve, reject) => {
@@ -87,7 +85,7 @@ export class Commands {
         this.#client = client
         this.#change('open')
         for (const resolve of this.#opened.splice(0)) resolve()
-        for (const call of this.#calls.all()) this.#sendAgain(call, client)
+        for (const call of [...this.#calls]) this.#sendAgain(call, client)
       },
       lost: () => {
         this.#client = undefined
@@ -123,7 +121,7 @@ export class Commands {
     this.#client = undefined
     this.#change('closed')
     this.#connection.close()
-    for (const call of this.#calls.all()) this.#calls.delete(call)
+    for (const call of [...this.#calls]) this.#calls.delete(call)
   }
 
   #change(state: RedisLogState): void {
@@ -164,7 +162,7 @@ export class Commands {
       },
       (error: Error) => {
         // what was lost with its connection waits for the next one
-        if (this.#client !== client || !call.isChained) return
+        if (this.#client !== client || !this.#calls.has(call)) return
         if (/^NOSCRIPT /.test(error.message)) this.#send(call, client, 'EVAL')
         else if (notNow.test(error.message)) this.#connection.drop(error)
         else {

@@ -1,14 +1,10 @@
 import { LogError } from '../errors.js'
 import type { Backlog, Message, Position } from '../log.js'
 import type { Calling, Command } from './commands.js'
-import type { Patience, Waiting } from './patience.js'
+import { type Patience, Waiting } from './patience.js'
 
 /** A message on its way. There may be very many: so each is one object. */
-class Sending implements Waiting {
-  since = 0
-  before: Waiting | undefined
-  after: Waiting | undefined
-  isChained = false
+class Sending extends Waiting {
   isOver = false
   readonly lane: Lane
   readonly message: Message
@@ -23,6 +19,7 @@ class Sending implements Waiting {
     resolve: (position: Position) => void,
     reject: (error: Error) => void,
   ) {
+    super()
     this.lane = lane
     this.message = message
     this.backlog = backlog

@@ -1,10 +1,10 @@
-import { Chain, type Chained } from '../../core/chain.js'
+import { Chain, Chained } from '../../core/chain.js'
 import type { Clock } from '../../core/clock.js'
 
 /** Something that waits for Redis. */
-export interface Waiting extends Chained<Waiting> {
-  since: number
-  expire(): void
+export abstract class Waiting extends Chained<Waiting> {
+  since = 0
+  abstract expire(): void
 }
 
 /** A timer that fires so many milliseconds too late says that this process itself stood still. */
@@ -45,7 +45,7 @@ export class Patience {
   allow(span: number): void {
     this.#span = span
     const now = this.#clock.now()
-    for (const waiting of this.#waiting.all()) waiting.since = now
+    for (const waiting of this.#waiting) waiting.since = now
     this.#clock.clearTimeout(this.#timer)
     this.#timer = undefined
     if (this.#waiting.size > 0) this.#arm(span)

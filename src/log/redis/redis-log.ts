@@ -6,7 +6,7 @@ import { packed, type ReadReply, readUpOf } from './entries.js'
 import { Followed, type ReadUp } from './followed.js'
 import { Lanes } from './lanes.js'
 import { type RedisLogOptions, type RedisLogSettings, redisLogSettings } from './options.js'
-import { Patience } from './patience.js'
+import { Patience, type Waiting } from './patience.js'
 import { Memory } from './recent.js'
 import { append, ENDLESS, KNOWN, read } from './scripts.js'
 
@@ -234,7 +234,7 @@ export class RedisLog implements Log {
         expire()
         reject(this.#expired(false))
       }
-      const waiting = { since: 0, expire: giveUp, before: undefined, after: undefined, isChained: false }
+      const waiting: Waiting = { since: 0, expire: giveUp, before: undefined, after: undefined, chain: undefined }
       this.#patience.add(waiting)
       promise.finally(() => this.#patience.delete(waiting)).then(resolve, reject)
     })
