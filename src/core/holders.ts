@@ -7,6 +7,13 @@ export interface Holder {
 /** Nearly always there is one, and then it costs nothing to keep. */
 export type Holders = Holder | readonly Holder[] | undefined
 
+const none: readonly Holder[] = []
+
+export function each(holders: Holders): readonly Holder[] {
+  if (holders === undefined) return none
+  return Array.isArray(holders) ? holders : [holders as Holder]
+}
+
 export function withHolder(holders: Holders, holder: Holder): Holders {
   if (holders === undefined) return holder
   return Array.isArray(holders) ? [...holders, holder] : [holders as Holder, holder]

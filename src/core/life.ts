@@ -35,6 +35,8 @@ export class Life extends Chained<Life> {
   failure: unknown
   /** When the last suspension began to wait. */
   since: number | undefined
+  /** Who keeps it. */
+  holders: Holders
   #suspendedBefore = false
   #closed: 'finished' | 'left' | undefined
   /** Milliseconds, as set for good by `setTimeout()`. */
@@ -45,7 +47,6 @@ export class Life extends Chained<Life> {
   /** As a `resume()` gave them, shared with others; or its own, once somebody asked for them. */
   #attributes: AttributesCopy | Attributes | undefined
   #listeners: Listeners | undefined
-  #holders: Holders
   #abort: AbortController | undefined
   /** Lets the boundary go on. */
   #proceed: ((verdict: Verdict) => void) | undefined
@@ -95,7 +96,7 @@ export class Life extends Chained<Life> {
 
   /** Tells `holder` when there is nothing more to wait for. */
   hold(holder: Holder): void {
-    this.#holders = withHolder(this.#holders, holder)
+    this.holders = withHolder(this.holders, holder)
   }
 
   listen(listener: ContinuationListener): () => void {
@@ -290,9 +291,9 @@ export class Life extends Chained<Life> {
   /** The suspension is decided, or the request over: nobody waits for it any more. */
   #settle(wasUndecided: boolean, by: Holder | undefined): void {
     if (wasUndecided) this.host.release()
-    const holders = this.#holders
+    const holders = this.holders
     if (holders === undefined) return
-    this.#holders = undefined
+    this.holders = undefined
     letGo(holders, by)
   }
 

@@ -8,7 +8,7 @@ import {
 } from '../core/continuation.js'
 import { checkDrainOptions, type Drained, type DrainOptions, drain } from '../core/drain.js'
 import { HoldCount } from '../core/hold-count.js'
-import type { Holder } from '../core/holders.js'
+import { each, type Holder } from '../core/holders.js'
 import { numberOf } from '../core/id.js'
 import type { Life } from '../core/life.js'
 import { checkCount, checkFunction, checkOptions, invalid } from '../core/options.js'
@@ -61,17 +61,18 @@ export interface ManagerOptions {
  */
 export class ContinuationManager implements Iterable<Continuation> {
   #lines = new Map<unknown, Line>()
-  /** The last link of each. */
-  #byNumber = new Map<number, Link>()
+  #size = 0
+  #places = 0
+  /** Made when somebody first asks for one by its id. */
+  #byNumber: Map<number, Life> | undefined
   readonly #count: HoldCount
   readonly #replaces: boolean
   readonly #needsClient: boolean
   readonly #clientId: ((context: ContinuationContext) => string | undefined) | undefined
   readonly #home: Home = {
-    left: ({ life, line, groups }) => {
-      if (line.size === 0) this.#lines.delete(line.key)
-      this.#byNumber.delete(life.number)
-      this.#count.leave(groups)
+    left: (link) => {
+      if (link.line.size === 0) this.#lines.delete(link.line.key)
+      this.#leave(link)
     },
   }
 
@@ -96,7 +97,7 @@ export class ContinuationManager implements Iterable<Continuation> {
 
   /** How many continuations wait. */
   get size(): number {
-    return this.#byNumber.size
+    return this.#size
   }
 
   /**
@@ -122,9 +123,11 @@ export class ContinuationManager implements Iterable<Continuation> {
     const life = lifeOf(continuation)
     const known = this.#lines.get(key)
     if (!life.canBeHeld) return known?.size ?? 0
-    const also = this.#byNumber.get(life.number)
-    for (let link = also; link !== undefined; link = link.also) {
-      if (link.line === known) return known.size
+    let isHere = false
+    for (const holder of each(life.holders)) {
+      if (!(holder instanceof Link) || holder.line.home !== this.#home) continue
+      if (holder.line === known) return known.size
+      isHere = true
     }
 
     const client = this.#needsClient ? this.#clientOf(continuation) : undefined
@@ -139,11 +142,30 @@ export class ContinuationManager implements Iterable<Continuation> {
       line = new Line(key, this.#home, this.#replaces)
       this.#lines.set(key, line)
     }
-    const link = new Link(life, line, groups, client, also)
+    const link = new Link(life, line, groups, client, isHere ? undefined : ++this.#places)
     line.push(link)
-    this.#byNumber.set(life.number, link)
+    if (!isHere) {
+      this.#size++
+      this.#byNumber?.set(life.number, life)
+    }
     life.hold(link)
     return line.size
+  }
+
+  #leave({ life, groups, place }: Link): void {
+    this.#count.leave(groups)
+    if (place === undefined) return
+    this.#size--
+    this.#byNumber?.delete(life.number)
+  }
+
+  /** One link of each, in order of arrival. */
+  #all(): Link[] {
+    const all: Link[] = []
+    for (const line of this.#lines.values()) {
+      for (const link of line) if (link.place !== undefined) all.push(link)
+    }
+    return this.#lines.size > 1 ? all.sort((one, other) => (one.place ?? 0) - (other.place ?? 0)) : all
   }
 
   #clientOf(continuation: Continuation): string | undefined {
@@ -172,16 +194,14 @@ export class ContinuationManager implements Iterable<Continuation> {
    */
   broadcast(attributes?: Partial<ContinuationAttributes>): number {
     const copy = copyAttributes(attributes)
-    const waiting: Link[] = []
-    let all = true
-    for (const link of this.#byNumber.values()) {
-      if (link.life.isWaiting) waiting.push(link)
-      else all = false
-    }
+    const links = this.#all()
+    const waiting = links.filter(({ life }) => life.isWaiting)
+    const all = waiting.length === links.length
     if (all) {
       for (const line of this.#lines.values()) line.disband()
       this.#lines = new Map()
-      this.#byNumber = new Map()
+      this.#size = 0
+      this.#byNumber = undefined
       this.#count.clear()
     }
     return decideAll(waiting, (life, by) => life.resume(copy, all ? by : undefined))
@@ -208,10 +228,7 @@ export class ContinuationManager implements Iterable<Continuation> {
   #disband(line: Line, links: readonly Link[]): void {
     line.disband()
     this.#lines.delete(line.key)
-    for (const { life, groups } of links) {
-      this.#byNumber.delete(life.number)
-      this.#count.leave(groups)
-    }
+    for (const link of links) this.#leave(link)
   }
 
   /** Sends what the contexts under a key hold now. @returns how many it completed */
@@ -259,7 +276,8 @@ export class ContinuationManager implements Iterable<Continuation> {
 
   /** The waiting continuation with this id, if there is one. */
   get(id: string): Continuation | undefined {
-    return this.#byNumber.get(numberOf(id))?.life.continuation
+    this.#byNumber ??= new Map(this.#all().map(({ life }) => [life.number, life]))
+    return this.#byNumber.get(numberOf(id))?.continuation
   }
 
   /** Those that wait under a key at this moment, in order of arrival. */
@@ -274,7 +292,8 @@ export class ContinuationManager implements Iterable<Continuation> {
 
   /** All that wait, in order of arrival. */
   *[Symbol.iterator](): IterableIterator<Continuation> {
-    for (const { life } of this.#byNumber.values()) yield life.continuation
+    // whoever has left meanwhile does not wait
+    for (const link of this.#all()) if (link.line.has(link)) yield link.life.continuation
   }
 
   /** @internal */
