@@ -1,5 +1,5 @@
 import type Koa from 'koa'
-import { checkDrainOptions, type Drained, type DrainOptions, drain, invalid } from '../koa/checks.js'
+import { Chain, Chained, checkDrainOptions, type Drained, type DrainOptions, drain, invalid } from '../koa/checks.js'
 import type { Log } from '../log/log.js'
 import { ContinuationManager } from '../manager/manager.js'
 import { parseCursor } from './cursor.js'
@@ -11,6 +11,16 @@ import { refusing, subscriberOf } from './serve.js'
 import { Subscription } from './subscription.js'
 
 type Continuation = Koa.Context['continuation']
+
+/** @internal Where a request stands among those of a channel. */
+export class Seat extends Chained<Seat> {
+  readonly continuation: Continuation
+
+  constructor(continuation: Continuation) {
+    super()
+    this.continuation = continuation
+  }
+}
 
 /**
  * Messages for whoever follows: kept in a bounded log, and read from cursors.
@@ -34,7 +44,7 @@ export class Channel {
   readonly waiters: ContinuationManager
   readonly #settings: ChannelSettings
   readonly #feeds = new Set<Feed>()
-  readonly #here = new Set<Continuation>()
+  readonly #here = new Chain<Seat>()
   #growth = 0
   #woken = 0
   #tailing: Promise<() => void> | undefined
@@ -119,7 +129,7 @@ export class Channel {
    */
   drop(whom: (ctx: Koa.Context) => boolean): number {
     let dropped = 0
-    for (const continuation of [...this.#here]) {
+    for (const { continuation } of [...this.#here]) {
       if (!whom(continuation.context)) continue
       dropped++
       const error = new ChannelError(403, 'ERR_FORBIDDEN', 'You were sent away')
@@ -147,12 +157,12 @@ export class Channel {
   async drain(options: DrainOptions = {}): Promise<Drained> {
     checkDrainOptions('drain()', options)
     this.waiters.refuse()
-    return drain(this.#here, options)
+    return drain(this.here, options)
   }
 
   /** @internal Those that are here. */
-  get here(): Iterable<Continuation> {
-    return this.#here
+  get here(): Continuation[] {
+    return Array.from(this.#here, ({ continuation }) => continuation)
   }
 
   /** Sends everybody home, polls with 204, and lets go of the log's bell. The messages stay where they are. */
@@ -190,13 +200,10 @@ export class Channel {
   }
 
   /** @internal */
-  join(continuation: Continuation): void {
-    this.#here.add(continuation)
-  }
-
-  /** @internal */
-  leave(continuation: Continuation): void {
-    this.#here.delete(continuation)
+  join(continuation: Continuation): Seat {
+    const seat = new Seat(continuation)
+    this.#here.push(seat)
+    return seat
   }
 
   #ring(): void {

@@ -32,6 +32,6 @@ export async function poll(subscription: Subscription, { wait, prefers }: Asked)
 
 function answer(ctx: Subscription['ctx'], { json }: Batch): void {
   ctx.status = 200
-  ctx.type = 'json'
+  ctx.set('Content-Type', 'application/json; charset=utf-8')
   ctx.body = json
 }

@@ -27,7 +27,10 @@ export function askedBy(ctx: Koa.Context): Asked {
 }
 
 function wayOf(ctx: Koa.Context): Asked['way'] {
-  // what accepts anything, as curl does, gets plain JSON
+  const { accept } = ctx.headers
+  // what accepts anything, as curl and fetch do, gets plain JSON
+  if (accept === undefined || accept === '*/*') return 'poll'
+  if (accept === EVENT_STREAM) return 'events'
   switch (ctx.accepts('application/json', EVENT_STREAM, 'application/x-ndjson')) {
     case EVENT_STREAM:
       return 'events'

@@ -12,18 +12,20 @@ export function subscriberOf(
 ): Koa.Middleware {
   return suspendable(async (context) => {
     const ctx = context as Koa.Context
-    await refusing(ctx, async () => {
+    let subscription: Subscription | undefined
+    // one function and no more: what waits in each is kept for as long as the request
+    try {
       const asked = ctx.method === 'HEAD' ? ({ ...askedBy(ctx), way: 'poll', wait: 0 } as const) : askedBy(ctx)
-      const subscription = await subscribe(ctx, asked)
+      subscription = await subscribe(ctx, asked)
       await subscription.authorize()
       await subscription.begin()
-      try {
-        if (asked.way === 'poll') await poll(subscription, asked)
-        else await stream(subscription, { ...asked, way: asked.way })
-      } finally {
-        subscription.end()
-      }
-    })
+      if (asked.way === 'poll') await poll(subscription, asked)
+      else await stream(subscription, { ...asked, way: asked.way })
+    } catch (error) {
+      refuse(ctx, error)
+    } finally {
+      subscription?.end()
+    }
   })
 }
 
@@ -32,10 +34,14 @@ export async function refusing(ctx: Koa.Context, act: () => Promise<void>): Prom
   try {
     await act()
   } catch (error) {
-    if (!(error instanceof ChannelError)) throw error
-    ctx.status = error.status
-    ctx.set('Cache-Control', 'no-store')
-    ctx.remove('ETag')
-    ctx.body = { error: { code: error.code, message: error.message } }
+    refuse(ctx, error)
   }
+}
+
+function refuse(ctx: Koa.Context, error: unknown): void {
+  if (!(error instanceof ChannelError)) throw error
+  ctx.status = error.status
+  ctx.set('Cache-Control', 'no-store')
+  ctx.remove('ETag')
+  ctx.body = { error: { code: error.code, message: error.message } }
 }

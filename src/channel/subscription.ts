@@ -1,6 +1,6 @@
 import type Koa from 'koa'
 import type { Batch } from './batch.js'
-import type { Channel } from './channel.js'
+import type { Channel, Seat } from './channel.js'
 import type { Cursor } from './cursor.js'
 import { ChannelError } from './errors.js'
 import type { Feed } from './feed.js'
@@ -16,6 +16,8 @@ export class Subscription {
   readonly #feed: Feed
   #cursor: Cursor
   #grown = -1
+  /** In each of the channels. */
+  #seats: readonly Seat[] = []
 
   constructor(
     ctx: Koa.Context,
@@ -41,11 +43,11 @@ export class Subscription {
   /** The channels ring from now on, and know that this one is here. */
   async begin(): Promise<void> {
     for (const channel of this.#channels) await channel.ready()
-    for (const channel of this.#channels) channel.join(this.ctx.continuation)
+    this.#seats = this.#channels.map((channel) => channel.join(this.ctx.continuation))
   }
 
   end(): void {
-    for (const channel of this.#channels) channel.leave(this.ctx.continuation)
+    for (const seat of this.#seats) seat.chain?.delete(seat)
   }
 
   /** @throws {ChannelError} 403 `ERR_FORBIDDEN` */
@@ -71,7 +73,7 @@ export class Subscription {
    * Waits for a channel to grow. Call it at once when `read` has found nothing: where a channel has grown since that
    * `read` began, it does not wait.
    */
-  async wait(ms: number): Promise<Outcome> {
+  wait(ms: number): Outcome | Promise<Outcome> {
     if (this.#growth() !== this.#grown) return 'resumed'
     const { continuation } = this.ctx
     // stashed first: an older request of the client makes room, and where nobody is to wait any more it does not begin
