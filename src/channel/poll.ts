@@ -7,7 +7,6 @@ export async function poll(subscription: Subscription, { wait, prefers }: Asked)
   const { ctx, settings } = subscription
   const { hold, jitter, now, random } = settings
   const span = Math.min(wait ?? Number.POSITIVE_INFINITY, hold * (1 - jitter * random()))
-  ctx.set('Cache-Control', 'no-store')
   if (prefers) {
     ctx.set('Preference-Applied', `wait=${Math.ceil(span / 1_000)}`)
     ctx.vary('Prefer')
@@ -15,23 +14,21 @@ export async function poll(subscription: Subscription, { wait, prefers }: Asked)
   const end = now() + span
   for (;;) {
     const batch = await subscription.read()
-    ctx.set('ETag', `"${batch.place}"`)
-    if (batch.news) {
+    const left = end - now()
+    // nothing is set before the wait that would have to be kept for as long
+    if (batch.news || left <= 0 || (await subscription.wait(left)) !== 'resumed') {
       answer(ctx, batch)
       return
     }
-    // what is sent when the time is up, and when somebody completes it
-    ctx.status = 204
-    const left = end - now()
-    if (left <= 0) return
-    const outcome = await subscription.wait(left)
-    if (outcome !== 'resumed') return
     await subscription.authorize()
   }
 }
 
-function answer(ctx: Subscription['ctx'], { json }: Batch): void {
-  ctx.status = 200
+function answer(ctx: Subscription['ctx'], batch: Batch): void {
+  ctx.set('Cache-Control', 'no-store')
+  ctx.set('ETag', `"${batch.place}"`)
+  ctx.status = batch.news ? 200 : 204
+  if (!batch.news) return
   ctx.set('Content-Type', 'application/json; charset=utf-8')
-  ctx.body = json
+  ctx.body = batch.json
 }

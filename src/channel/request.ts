@@ -16,13 +16,15 @@ export interface Asked {
 
 /** @throws {ChannelError} 400 `ERR_INVALID_WAIT` */
 export function askedBy(ctx: Koa.Context): Asked {
-  const { [WAIT]: wait, [CURSOR]: cursor } = ctx.query
-  const preferred = wait === undefined ? preferredWait(ctx.get('prefer')) : undefined
+  // Koa keeps what it has parsed for as long as the request
+  const query = new URLSearchParams(ctx.querystring)
+  const wait = query.get(WAIT)
+  const preferred = wait === null ? preferredWait(ctx.get('prefer')) : undefined
   return {
     way: wayOf(ctx),
-    wait: wait === undefined ? preferred : secondsOf(wait),
+    wait: wait === null ? preferred : secondsOf(wait),
     prefers: preferred !== undefined,
-    cursor: first(cursor) ?? (ctx.get('last-event-id') || etagOf(ctx.get('if-none-match'))),
+    cursor: query.get(CURSOR) ?? (ctx.get('last-event-id') || etagOf(ctx.get('if-none-match'))),
   }
 }
 
@@ -41,8 +43,7 @@ function wayOf(ctx: Koa.Context): Asked['way'] {
   }
 }
 
-function secondsOf(wait: string | string[]): number {
-  const text = first(wait) ?? ''
+function secondsOf(text: string): number {
   if (!/^\d{1,9}(\.\d{1,6})?$/.test(text)) {
     throw new ChannelError(
       400,
@@ -63,8 +64,4 @@ function preferredWait(header: string): number | undefined {
 function etagOf(header: string): string | undefined {
   const [, tag] = /^\s*(?:W\/)?"([^"]*)"/.exec(header) ?? []
   return tag
-}
-
-function first(value: string | string[] | undefined): string | undefined {
-  return Array.isArray(value) ? value[0] : value
 }

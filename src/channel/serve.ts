@@ -1,4 +1,5 @@
 import type Koa from 'koa'
+import { hasBoundary } from '../koa/boundary.js'
 import { suspendable } from '../koa/suspendable.js'
 import { ChannelError } from './errors.js'
 import { poll } from './poll.js'
@@ -10,7 +11,7 @@ import type { Subscription } from './subscription.js'
 export function subscriberOf(
   subscribe: (ctx: Koa.Context, asked: Asked) => Subscription | Promise<Subscription>,
 ): Koa.Middleware {
-  return suspendable(async (context) => {
+  const serve = async (context: Koa.ParameterizedContext): Promise<void> => {
     const ctx = context as Koa.Context
     let subscription: Subscription | undefined
     // one function and no more: what waits in each is kept for as long as the request
@@ -26,7 +27,10 @@ export function subscriberOf(
     } finally {
       subscription?.end()
     }
-  })
+  }
+  const bounded = suspendable(serve)
+  // it waits in place, so a boundary above is as good as one of its own, and need not be doubled
+  return (ctx, next) => (hasBoundary(ctx as Koa.Context) ? serve(ctx) : bounded(ctx, next))
 }
 
 /** What a client did wrong is answered with its code; everything else goes on to Koa. */
