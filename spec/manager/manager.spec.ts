@@ -205,6 +205,37 @@ describe('ContinuationManager', () => {
     assert.equal(manager.get(continuation.id), undefined)
   })
 
+  it('get goes on to find who comes and misses who leaves, one by one or all', () => {
+    const [first, second, third] = [parked(), parked(), parked()]
+    manager.stash(first, 'a')
+    assert.equal(manager.get(first.id), first)
+    manager.stash(second, 'b')
+    manager.stash(second, 'c')
+    assert.equal(manager.get(second.id), second)
+    manager.resume('a')
+    assert.equal(manager.get(first.id), undefined)
+    assert.equal(manager.broadcast(), 1)
+    assert.equal(manager.get(second.id), undefined)
+    manager.stash(third, 'a')
+    assert.equal(manager.get(third.id), third)
+  })
+
+  it('iteration is by arrival, under whatever key, and passes over who has left meanwhile', () => {
+    const all = Array.from({ length: 6 }, () => parked())
+    const [first, , third] = all as [Continuation, Continuation, Continuation]
+    for (const [place, continuation] of all.entries()) manager.stash(continuation, place % 2)
+    manager.stash(third, 'another')
+    assert.deepEqual([...manager], all)
+    const seen: Continuation[] = []
+    for (const continuation of manager) {
+      seen.push(continuation)
+      if (continuation === first) third.resume()
+      if (seen.length === 3) manager.broadcast()
+    }
+    assert.deepEqual(seen, [first, all[1], all[3]])
+    assert.equal(manager.size, 0)
+  })
+
   describe('what ends for any reason leaves by itself, at once', () => {
     const ends: Record<string, (host: BareHost) => void> = {
       'resumed by itself': ({ continuation }) => continuation.resume(),

@@ -290,7 +290,8 @@ describe(`RedisLog${noRedis}`, () => {
     assert.equal((await data()).split(',').length, 200)
   })
 
-  it('a batch that comes late, after the next one of its writer, is not appended', async () => {
+  /** One whose commands are heard: `appends` says those that append. */
+  function overheard(): { own: RedisLog; appends(): string[][] } {
     const commands: string[][] = []
     const client = createClient({ url: server.url })
     const { duplicate } = client
@@ -304,11 +305,28 @@ describe(`RedisLog${noRedis}`, () => {
       return made
     }) as typeof duplicate
     const own = open({ client: client as never })
+    return { own, appends: () => commands.filter(([name, , keys]) => name === 'EVALSHA' && keys === '3') }
+  }
+
+  it('a batch that comes late, after the next one of its writer, is not appended', async () => {
+    const { own, appends } = overheard()
     for (const n of [1, 2]) await own.append('a', { data: String(n) }, wide)
-    const appends = commands.filter(([name, , keys]) => name === 'EVALSHA' && keys === '3')
-    assert.equal(appends.length, 2)
-    for (const append of appends) await server.ask(...append)
+    assert.equal(appends().length, 2)
+    for (const append of appends()) await server.ask(...append)
     assert.equal(await data(), '1,2')
+  })
+
+  it('a batch that comes again is known by its writer, whoever has appended since', async () => {
+    const { own, appends } = overheard()
+    const { own: other, appends: others } = overheard()
+    await own.append('a', { data: '1' }, wide)
+    await other.append('a', { data: '2' }, wide)
+    for (const again of [...appends(), ...others(), ...appends()]) await server.ask(...again)
+    assert.equal(await data(), '1,2')
+    await own.append('a', { data: '3' }, wide)
+    await other.append('a', { data: '4' }, wide)
+    for (const again of [...others(), ...appends()]) await server.ask(...again)
+    assert.equal(await data(), '1,2,3,4')
   })
 
   describe('what Redis has lost is told', () => {
