@@ -374,6 +374,35 @@ describe('ContinuationManager', () => {
       assert.deepEqual([...manager], [newer.continuation])
     })
 
+    it('one that had to make room before it was suspended may be stashed again, and is woken', () => {
+      const { continuation } = of('ann')
+      manager.stash(continuation, 'a')
+      const second = parked(of('ann'))
+      assert.equal(manager.stash(second, 'a'), 1)
+      assert.equal(manager.stash(continuation, 'a'), 1)
+      assert.equal(second.isSuspended(), false)
+      continuation.suspend()
+      void lifeOf(continuation).returned(true)
+      assert.deepEqual([...manager], [continuation])
+      assert.equal(manager.resume('a'), 1)
+      assert.equal(manager.size, 0)
+    })
+
+    it('one that had to make room under one key waits on under another, and is woken with all', () => {
+      manager = new ContinuationManager({ second: 'replace' })
+      const { continuation } = of('ann')
+      for (const key of ['a', 'b']) manager.stash(continuation, key)
+      const second = parked(of('ann'))
+      manager.stash(second, 'a')
+      continuation.suspend()
+      void lifeOf(continuation).returned(true)
+      assert.equal(manager.get(continuation.id), continuation)
+      assert.deepEqual([...manager], [continuation, second])
+      assert.equal(manager.size, 2)
+      assert.equal(manager.broadcast(), 2)
+      assert.equal(manager.size, 0)
+    })
+
     it('another client, another key, or no client id: both wait', () => {
       manager = new ContinuationManager({ second: 'replace' })
       manager.stash(parked(of('ann')), 'a')

@@ -15,15 +15,14 @@ export class Link extends Chained<Link> implements Holder {
   readonly groups: Groups
   readonly client: string | undefined
   /** Which one of the manager it is; `undefined` for one that waits there under another key already. */
-  readonly place: number | undefined
+  place: number | undefined = undefined
 
-  constructor(life: Life, line: Line, groups: Groups, client: string | undefined, place: number | undefined) {
+  constructor(life: Life, line: Line, groups: Groups, client: string | undefined) {
     super()
     this.life = life
     this.line = line
     this.groups = groups
     this.client = client
-    this.place = place
   }
 
   letGo(): void {

@@ -123,12 +123,8 @@ export class ContinuationManager implements Iterable<Continuation> {
     const life = lifeOf(continuation)
     const known = this.#lines.get(key)
     if (!life.canBeHeld) return known?.size ?? 0
-    let isHere = false
-    for (const holder of each(life.holders)) {
-      if (!(holder instanceof Link) || holder.line.home !== this.#home) continue
-      if (holder.line === known) return known.size
-      isHere = true
-    }
+    const links = this.#linksOf(life)
+    for (const { line } of links) if (line === known) return known.size
 
     const client = this.#needsClient ? this.#clientOf(continuation) : undefined
     const older = known?.of(client)
@@ -142,9 +138,10 @@ export class ContinuationManager implements Iterable<Continuation> {
       line = new Line(key, this.#home, this.#replaces)
       this.#lines.set(key, line)
     }
-    const link = new Link(life, line, groups, client, isHere ? undefined : ++this.#places)
+    const link = new Link(life, line, groups, client)
     line.push(link)
-    if (!isHere) {
+    if (links.length === 0) {
+      link.place = ++this.#places
       this.#size++
       this.#byNumber?.set(life.number, life)
     }
@@ -155,8 +152,21 @@ export class ContinuationManager implements Iterable<Continuation> {
   #leave({ life, groups, place }: Link): void {
     this.#count.leave(groups)
     if (place === undefined) return
-    this.#size--
-    this.#byNumber?.delete(life.number)
+    // let go alone, to make room under one key: it waits on under another
+    const heir = Array.isArray(life.holders) ? this.#linksOf(life)[0] : undefined
+    if (heir !== undefined) heir.place = place
+    else {
+      this.#size--
+      this.#byNumber?.delete(life.number)
+    }
+  }
+
+  /** Under each of its keys. One that is decided has none. */
+  #linksOf(life: Life): readonly Link[] {
+    if (life.holders === undefined) return none
+    return each(life.holders).filter(
+      (holder): holder is Link => holder instanceof Link && holder.line.home === this.#home && holder.line.has(holder),
+    )
   }
 
   /** One link of each, in order of arrival. */
@@ -303,6 +313,8 @@ export class ContinuationManager implements Iterable<Continuation> {
     return `ContinuationManager { ${this.size} waiting } ${of(new Map(lines))}`
   }
 }
+
+const none: readonly Link[] = []
 
 /** What a listener does meanwhile adds nobody, and hides nobody. */
 function decideAll(links: readonly Link[], decideOne: DecideOne): number {
