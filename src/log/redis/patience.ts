@@ -7,6 +7,20 @@ export abstract class Waiting extends Chained<Waiting> {
   abstract expire(): void
 }
 
+/** Somebody who is told when he has waited for too long. */
+export class Waiter extends Waiting {
+  readonly #giveUp: () => void
+
+  constructor(giveUp: () => void) {
+    super()
+    this.#giveUp = giveUp
+  }
+
+  expire(): void {
+    this.#giveUp()
+  }
+}
+
 /** A timer that fires so many milliseconds too late says that this process itself stood still. */
 const STOOD_STILL = 250
 /** So long it then has for the answers that came meanwhile. */

@@ -6,7 +6,7 @@ import { packed, type ReadReply, readUpOf } from './entries.js'
 import { Followed, type ReadUp } from './followed.js'
 import { Lanes } from './lanes.js'
 import { type RedisLogOptions, type RedisLogSettings, redisLogSettings } from './options.js'
-import { Patience, type Waiting } from './patience.js'
+import { Patience, Waiter } from './patience.js'
 import { Memory } from './recent.js'
 import { append, ENDLESS, KNOWN, read } from './scripts.js'
 
@@ -230,13 +230,12 @@ export class RedisLog implements Log {
 
   #patiently<T>(promise: Promise<T>, expire = (): void => {}): Promise<T> {
     return new Promise((resolve, reject) => {
-      const giveUp = (): void => {
+      const waiter = new Waiter(() => {
         expire()
         reject(this.#expired(false))
-      }
-      const waiting: Waiting = { since: 0, expire: giveUp, before: undefined, after: undefined, chain: undefined }
-      this.#patience.add(waiting)
-      promise.finally(() => this.#patience.delete(waiting)).then(resolve, reject)
+      })
+      this.#patience.add(waiter)
+      promise.finally(() => this.#patience.delete(waiter)).then(resolve, reject)
     })
   }
 
