@@ -163,7 +163,6 @@ export class ContinuationManager implements Iterable<Continuation> {
 
   /** Under each of its keys. One that is decided has none. */
   #linksOf(life: Life): readonly Link[] {
-    if (life.holders === undefined) return none
     return each(life.holders).filter(
       (holder): holder is Link => holder instanceof Link && holder.line.home === this.#home && holder.line.has(holder),
     )
@@ -211,7 +210,7 @@ export class ContinuationManager implements Iterable<Continuation> {
       for (const line of this.#lines.values()) line.disband()
       this.#lines = new Map()
       this.#size = 0
-      this.#byNumber = undefined
+      this.#byNumber?.clear()
       this.#count.clear()
     }
     return decideAll(waiting, (life, by) => life.resume(copy, all ? by : undefined))
@@ -284,7 +283,7 @@ export class ContinuationManager implements Iterable<Continuation> {
     return drain(this, options)
   }
 
-  /** The waiting continuation with this id, if there is one. */
+  /** The waiting continuation with this id, if there is one. The first call of all looks through those that wait, once. */
   get(id: string): Continuation | undefined {
     this.#byNumber ??= new Map(this.#all().map(({ life }) => [life.number, life]))
     return this.#byNumber.get(numberOf(id))?.continuation
@@ -313,8 +312,6 @@ export class ContinuationManager implements Iterable<Continuation> {
     return `ContinuationManager { ${this.size} waiting } ${of(new Map(lines))}`
   }
 }
-
-const none: readonly Link[] = []
 
 /** What a listener does meanwhile adds nobody, and hides nobody. */
 function decideAll(links: readonly Link[], decideOne: DecideOne): number {
