@@ -1,4 +1,5 @@
 // The home of a log: whoever publishes and whoever follows are here, in threads, or in processes, as the first argument says.
+// A process begins with the command that the other arguments are.
 import { fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
@@ -35,13 +36,13 @@ async function started(host) {
   return one
 }
 
-const home = process.argv[2]
+const [home, execPath, ...execArgv] = process.argv.slice(2)
 const begin = {
   threads: () => new Worker(file, { workerData: 'port' }),
-  processes: () => fork(fileURLToPath(file), ['port']),
-  redis: () => fork(fileURLToPath(file), ['redis']),
-  limit: () => fork(fileURLToPath(file), ['limit']),
-  raw: () => fork(fileURLToPath(file), ['raw']),
+  processes: () => fork(fileURLToPath(file), ['port'], { execPath, execArgv }),
+  redis: () => fork(fileURLToPath(file), ['redis'], { execPath, execArgv }),
+  limit: () => fork(fileURLToPath(file), ['limit'], { execPath, execArgv }),
+  raw: () => fork(fileURLToPath(file), ['raw'], { execPath, execArgv }),
 }[home]
 
 const peers = begin === undefined ? undefined : Promise.all([started(begin()), started(begin())])

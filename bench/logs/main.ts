@@ -5,7 +5,11 @@
  * One publishes, another follows, each in a process of its own (or a thread, or both in one). At first as fast as it goes, with
  * one message on its way at a time, and with more; then a steady few, for the time that one message takes. The homes take turns.
  *
- * Usage: npm run bench:logs -- [--messages 20000] [--rounds 5] [--depths 1,16,256] [--rate 200] [--homes limit,redis]
+ * Redis, or the process where the log is, has a core to itself, and those who publish and follow have another: left to the
+ * system, which of them share a core changes from second to second, and with it the rate by half. `--anywhere` leaves it to it.
+ *
+ * Usage: npm run bench:logs -- [--messages 20000] [--rounds 5] [--depths 1,16,256] [--rate 200]
+ *   [--homes limit,redis] [--anywhere]
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
@@ -14,7 +18,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { type Child, start } from '../support/child.js'
 import { median, spread } from '../support/figures.js'
-import { machine, versionOf } from '../support/machine.js'
+import { canPin, machine, pinned, versionOf } from '../support/machine.js'
 
 const { values: given } = parseArgs({
   options: {
@@ -26,6 +30,8 @@ const { values: given } = parseArgs({
     /** A second, for the time that one takes. */
     rate: { type: 'string', default: '200' },
     homes: { type: 'string', default: 'limit,raw,redis,processes,threads,memory' },
+    /** Nothing is bound to a core. */
+    anywhere: { type: 'boolean', default: false },
   },
 })
 const messages = Number(given.messages)
@@ -33,6 +39,9 @@ const rounds = Number(given.rounds)
 const rate = Number(given.rate)
 const depths = given.depths.split(',').map(Number)
 const homes = given.homes.split(',')
+
+const server = given.anywhere ? 'anywhere' : 'server'
+const driver = given.anywhere ? 'anywhere' : 'driver'
 
 /** Of the limit's rate, so much must be left. */
 const floor = 0.7
@@ -63,25 +72,36 @@ try {
   rmSync(folder, { recursive: true, force: true })
 }
 
+/** With one at a time a quarter of them. */
+function countAt(depth: number): number {
+  return Math.ceil(depth === 1 ? messages / 4 : messages)
+}
+
 async function compare(): Promise<void> {
-  console.log(`${machine()
-    .filter((fact) => !/core/.test(fact))
-    .join('\n')}
+  const [computer, , node] = machine()
+  const places =
+    given.anywhere || !canPin
+      ? 'nothing is bound to a core'
+      : 'Redis, or the process of the log, on one core; who publishes and who follows on another; threads anywhere'
+  console.log(`${computer}
+${places}
+${node}
 node-redis ${versionOf('redis')}; messages of 100 bytes; medians of ${rounds} rounds of ${messages} messages
 `)
   const children = new Map<string, Child>()
   for (const home of homes) {
-    const child = await start('logs/home.js', { role: 'anywhere', args: [home] })
+    const role = home === 'threads' ? 'anywhere' : server
+    const child = await start('logs/home.js', { role, args: [home, ...pinned(driver, [process.execPath])] })
     await child.ask('ready')
     children.set(home, child)
   }
   const taken = new Map<string, Run[]>()
   const steps: { count: number; depth?: number; rate?: number }[] = [
-    ...depths.map((depth) => ({ depth, count: depth === 1 ? messages / 4 : messages })),
-    { rate, count: rate * 2 },
+    ...depths.map((depth) => ({ depth, count: countAt(depth) })),
+    { rate, count: Math.ceil(rate * 2) },
   ]
   for (const warmUp of steps)
-    for (const child of children.values()) await child.ask('run', { ...warmUp, count: warmUp.count / 4 })
+    for (const child of children.values()) await child.ask('run', { ...warmUp, count: Math.ceil(warmUp.count / 4) })
   for (let round = 0; round < rounds; round++) {
     const order = round % 2 === 0 ? homes : homes.toReversed()
     for (const step of steps) {
@@ -98,10 +118,7 @@ node-redis ${versionOf('redis')}; messages of 100 bytes; medians of ${rounds} ro
 
 function report(taken: ReadonlyMap<string, readonly Run[]>): void {
   const rates = (home: string, depth: number): number[] =>
-    (taken.get(`${home} ${depth}`) ?? []).map(({ began, ended }) => {
-      const count = depth === 1 ? messages / 4 : messages
-      return (count / (ended - began)) * 1e6
-    })
+    (taken.get(`${home} ${depth}`) ?? []).map(({ began, ended }) => (countAt(depth) / (ended - began)) * 1e6)
   const shown = (home: string, depth: number): string => {
     const all = rates(home, depth)
     const ratio = median(all) / median(rates('limit', depth))
@@ -132,13 +149,14 @@ function report(taken: ReadonlyMap<string, readonly Run[]>): void {
 async function redisServer(): Promise<ChildProcess> {
   const path = join(folder, 'redis.sock')
   const own = ['--port', '0', '--unixsocket', path, '--save', '', '--appendonly', 'no', '--dir', folder]
-  const server = spawn('redis-server', [...own, '--loglevel', 'warning'], { stdio: 'ignore' })
+  const [command, ...rest] = pinned(server, ['redis-server', ...own, '--loglevel', 'warning'])
+  const redis = spawn(command, rest, { stdio: 'ignore' })
   const failed = new Promise<never>((_, reject) => {
-    server.once('error', reject)
-    server.once('exit', (code) => reject(new Error(`redis-server ended with ${code}`)))
+    redis.once('error', reject)
+    redis.once('exit', (code) => reject(new Error(`redis-server ended with ${code}`)))
   })
   failed.catch(() => {})
   process.env['REDIS_URL'] = `unix://${path}`
   while (!existsSync(path)) await Promise.race([failed, new Promise((resolve) => setTimeout(resolve, 10))])
-  return server
+  return redis
 }
