@@ -1,5 +1,6 @@
 import type Koa from 'koa'
 import type { Clock } from '../core/clock.js'
+import { Backpressure } from '../koa/backpressure.js'
 import type { Prepared } from './answer.js'
 
 type Response = Koa.Context['res']
@@ -23,7 +24,8 @@ const PORTION = 16
  * within the call that sends them.
  *
  * A response is written first and ended later: to end one costs as much again, of which its client sees nothing. So the
- * last of many has its answer as soon as all are written. What comes while others are ended takes turns with them.
+ * last of many has its answer as soon as all are written. What comes while others are ended takes turns with them. Those who
+ * ask again while others are written to may be put off.
  */
 export class Outbox {
   readonly #budget: number
@@ -31,16 +33,22 @@ export class Outbox {
   readonly #batches: Batch[] = []
   /** Responses to end, a list for each batch that is written. */
   readonly #told: Response[][] = []
+  /** How many are still to be written to. */
+  #left = 0
   #running = false
   #turnEnds = 0
   #ending = false
+  readonly backpressure: Backpressure
 
   constructor(budget: number, clock: Clock) {
     this.#budget = budget
     this.#clock = clock
+    this.backpressure = new Backpressure({ clock, left: () => this.#left })
   }
 
-  send(to: Iterable<Addressee>, answer: Prepared): void {
+  /** @param size how many they are */
+  send(to: Iterable<Addressee>, size: number, answer: Prepared): void {
+    this.#left += size
     this.#batches.push({ to: to[Symbol.iterator](), answer, told: [] })
     if (this.#running) return
     this.#running = true
@@ -77,7 +85,9 @@ export class Outbox {
       const next = to.next()
       if (!next.done) {
         const { res } = next.value
-        if (write(res, answer)) told.push(res)
+        this.#left--
+        const written = write(res, answer)
+        if (written !== 'not' && !this.backpressure.answered(res) && written === 'open') told.push(res)
         return true
       }
       this.#batches.shift()
@@ -102,9 +112,9 @@ export class Outbox {
   }
 }
 
-/** Whether the response is still to be ended. */
-function write(res: Response, { status, headers, body }: Prepared): boolean {
-  if (res.destroyed || res.headersSent) return false
+/** `open`: the response is still to be ended. */
+function write(res: Response, { status, headers, body }: Prepared): 'open' | 'ended' | 'not' {
+  if (res.destroyed || res.headersSent) return 'not'
   const { req, socket } = res
   try {
     if (req.httpVersionMajor >= 2) {
@@ -113,28 +123,28 @@ function write(res: Response, { status, headers, body }: Prepared): boolean {
         res.setHeader(headers[place] as string, headers[place + 1] as string)
       }
       res.end(body)
-      return false
+      return 'ended'
     }
     res.writeHead(status, headers as string[])
     if (body === undefined || body.length === 0 || req.method === 'HEAD') {
       res.end()
-      return false
+      return 'ended'
     }
     // a request that is behind another on its connection
     if (socket === null) {
       res.end(body)
-      return false
+      return 'ended'
     }
     // head and body in one
     socket.cork()
     res.write(body)
     socket.uncork()
     flatten(res)
-    return true
+    return 'open'
   } catch {
     // what stands above has broken it meanwhile
     res.destroy()
-    return false
+    return 'not'
   }
 }
 

@@ -121,6 +121,7 @@ export class PlainHold {
     }
     const groups = this.#count.groups(key, this.#countsClients ? this.#clientId(ctx) : undefined)
     this.#count.enter(groups)
+    this.#outbox.backpressure.asked()
     ctx.respond = false
     let line = this.#byKey.get(key)
     if (line === undefined) {
@@ -191,6 +192,7 @@ export class PlainHold {
         this.#clock.setTimeout((due) => this.#expire(due), Math.max(1, this.#random() * window), held)
       }
     })
+    await this.#outbox.backpressure.over()
     return { held: all.length, failed: left.size }
   }
 
@@ -211,14 +213,14 @@ export class PlainHold {
       this.#clock.clearTimeout(this.#timer)
       this.#timer = undefined
     }
-    this.#outbox.send(all, answer)
+    this.#outbox.send(all, size, answer)
     return size
   }
 
   #expire(held: Held): void {
     if (!this.#all.has(held)) return
     this.forget(held)
-    this.#outbox.send([held], this.#expired)
+    this.#outbox.send([held], 1, this.#expired)
   }
 
   #startTimer(ms: number): void {
@@ -238,7 +240,7 @@ export class PlainHold {
       due.push(held)
     }
     for (const held of due) this.forget(held)
-    if (due.length > 0) this.#outbox.send(due, this.#expired)
+    if (due.length > 0) this.#outbox.send(due, due.length, this.#expired)
     if (next !== undefined) this.#startTimer(next - now)
   }
 

@@ -47,10 +47,9 @@ export function continuations(options?: ContinuationsOptions): Boundary {
       value: async (options: DrainOptions = {}): Promise<Drained> => {
         checkDrainOptions('drain()', options)
         settings.holds.close()
-        return drain(
-          Array.from(settings.here, ({ continuation }) => continuation),
-          options,
-        )
+        const here = Array.from(settings.here, ({ continuation }) => continuation)
+        const [drained] = await Promise.all([drain(here, options), settings.backpressure.over()])
+        return drained
       },
     },
   })

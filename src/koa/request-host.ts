@@ -33,7 +33,10 @@ export class RequestHost implements Host {
     if (this.made === undefined) {
       const life = new Life(this, this.open)
       this.made = life
-      watchConnection(this.context, (finished) => life.close(finished))
+      watchConnection(this.context, (finished) => {
+        life.close(finished)
+        if (finished) this.policy.backpressure.answered(this.context.res)
+      })
     }
     return this.made.continuation
   }
@@ -55,6 +58,7 @@ export class RequestHost implements Host {
     }
     this.#countedClient = this.policy.countedClient(this.context)
     this.policy.holds.enter(this.#groups())
+    this.policy.backpressure.asked()
     const { made, policy } = this
     if (made !== undefined && !policy.here.has(made)) policy.here.push(made)
   }

@@ -6,6 +6,7 @@ import type { Policy } from '../core/host.js'
 import type { Life } from '../core/life.js'
 import { checkCount, checkFunction, checkNumber, checkOptions, checkRange } from '../core/options.js'
 import { WakeQueue } from '../core/wake-queue.js'
+import { Backpressure } from './backpressure.js'
 
 export interface ContinuationsOptions {
   /**
@@ -44,6 +45,7 @@ export interface Settings extends Policy {
   readonly holds: HoldCount
   /** Those that were held and are not answered yet. */
   readonly here: Chain<Life>
+  readonly backpressure: Backpressure
   clientId(ctx: Koa.Context): string | undefined
   /** Under whom a hold is counted against `perClient`. */
   countedClient(ctx: Koa.Context): string | undefined
@@ -81,15 +83,18 @@ export function settingsOf(options: ContinuationsOptions = {}): Settings {
   checkRange('budget', budget, 0)
   checkFunction('random', random)
 
+  const holds = new HoldCount({ total, perClient }, random)
+  const queue = new WakeQueue<Life>({ budget, clock, wake: (life) => life.wake() })
   return {
     timeout,
     jitter,
     maxDispatches,
     clock,
     random,
-    holds: new HoldCount({ total, perClient }, random),
+    holds,
     here: new Chain(),
-    queue: new WakeQueue<Life>({ budget, clock, wake: (life) => life.wake() }),
+    queue,
+    backpressure: new Backpressure({ clock, left: () => queue.size }),
     clientId: clientId ?? ((ctx) => ctx.ip || undefined),
     countedClient: clientId ?? ((ctx) => (!ctx.app.proxy && isLocal(ctx.ip) ? undefined : ctx.ip)),
   }

@@ -1,0 +1,120 @@
+import type { Socket } from 'node:net'
+import type Koa from 'koa'
+import type { Clock } from '../core/clock.js'
+
+type Response = Koa.Context['res']
+
+export interface BackpressureOptions {
+  readonly clock: Clock
+  /** How many are decided, and have no answer yet. */
+  readonly left: () => number
+}
+
+/** For fewer it is not worth it. */
+const MANY = 256
+
+/** So many have asked again meanwhile before anybody is put off. */
+const RUSH = 32
+
+/** Milliseconds until those are let in who were put off first. */
+const PATIENCE = 1_000
+
+/** Milliseconds for which Node keeps a connection without a request: where it is less, nobody is put off. */
+const KEPT = 4_000
+
+/** How many are let in together: as many as ask something that takes a few milliseconds in all. */
+const PORTION = 64
+
+/**
+ * Where many are answered at once and ask again at once, each new request takes as long as several answers: so the last would
+ * wait for what the first ask next. As soon as that is seen, those who have their answer are put off: their connections are not
+ * read until all others have theirs, and then in portions that do not stall the event loop.
+ *
+ * Nobody is put off where nobody asks again. Nothing is lost: what a client sends meanwhile stays in its connection.
+ */
+export class Backpressure {
+  readonly #clock: Clock
+  readonly #left: () => number
+  #asked = 0
+  /** First come, first let in. */
+  #putOff: (Response | undefined)[] = []
+  #head = 0
+  #until = 0
+  #isOver = false
+  readonly #ended: (() => void)[] = []
+
+  constructor({ clock, left }: BackpressureOptions) {
+    this.#clock = clock
+    this.#left = left
+  }
+
+  /** Somebody is to be held. */
+  asked(): void {
+    this.#asked = this.#left() < MANY ? 0 : this.#asked + 1
+  }
+
+  /**
+   * This one has all of its answer. Where it is put off, its response is ended when it is let in, if that is still to be done.
+   *
+   * @returns whether it is
+   */
+  answered(res: Response): boolean {
+    if (this.#asked < RUSH || this.#isOver || this.#left() < MANY) return false
+    const { httpVersionMajor, socket } = res.req
+    if (httpVersionMajor >= 2 || !res.shouldKeepAlive || !isKept(socket) || socket.isPaused()) return false
+    const now = this.#clock.now()
+    if (this.#putOff.length === 0) {
+      this.#until = now + PATIENCE
+      this.#clock.nextTurn(this.#turn)
+    } else if (now >= this.#until) return false
+    socket.pause()
+    this.#putOff.push(res)
+    return true
+  }
+
+  /** Lets all in at once, and puts nobody off from now on. Resolves when what they have sent is read. */
+  over(): Promise<void> {
+    this.#isOver = true
+    if (this.#putOff.length === 0) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#ended.push(resolve)
+    })
+  }
+
+  readonly #turn = (): void => {
+    const now = this.#clock.now()
+    if (this.#head < this.#putOff.length) {
+      if (this.#isOver || this.#left() < MANY || now >= this.#until) this.#letIn()
+      this.#clock.nextTurn(this.#turn)
+      return
+    }
+    this.#putOff = []
+    this.#head = 0
+    this.#asked = 0
+    for (const resolve of this.#ended.splice(0)) resolve()
+  }
+
+  #letIn(): void {
+    const end = this.#isOver ? this.#putOff.length : Math.min(this.#head + PORTION, this.#putOff.length)
+    for (; this.#head < end; this.#head++) {
+      letIn(this.#putOff[this.#head] as Response)
+      this.#putOff[this.#head] = undefined
+    }
+  }
+}
+
+function isKept(socket: Socket & { readonly server?: { readonly keepAliveTimeout?: number } }): boolean {
+  const ms = socket.server?.keepAliveTimeout ?? 0
+  return socket.writable && (ms === 0 || ms >= KEPT)
+}
+
+function letIn(res: Response): void {
+  const { socket } = res.req
+  try {
+    if (!res.writableEnded) res.end()
+  } catch {
+    // its head said another length, or what stands above has broken it
+    res.destroy()
+  }
+  socket.resume()
+}
