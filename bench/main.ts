@@ -23,6 +23,7 @@ else if (plan.from !== undefined) write(JSON.parse(readFileSync(plan.from, 'utf8
 else {
   const ways = chosen(plan, say)
   const facts = [...machine(), versions(ways).join(', ')]
+  if (plan.nodeOptions.length > 0) facts.push(`Node is run with ${plan.nodeOptions.join(' ')}`)
   for (const fact of facts) say(fact)
   pinSelf()
   const begun = performance.now()

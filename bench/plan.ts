@@ -68,6 +68,7 @@ export const usage = `npm run bench -- [options]
   --peers node | all | http,koa,route,…            who is measured: by default Node's; all installs Debian's
   --rounds 5                                       how often each, in turns
   --clients 1000,10000,max                         how many are held in the broadcasts; max is what open files allow
+  --node --max-semi-space-size=1                   options of Node, with commas between them, for all that it runs
   --out docs                                       where benchmarks.md and benchmarks.svg go
   --from .cache/bench/results.json                 writes them of figures taken before
   --tiny                                           shows in seconds that it all works`
@@ -80,6 +81,7 @@ export function planOf(args: readonly string[]): Plan | undefined {
       peers: { type: 'string', default: 'node' },
       rounds: { type: 'string', default: '5' },
       clients: { type: 'string' },
+      node: { type: 'string' },
       out: { type: 'string' },
       from: { type: 'string' },
       tiny: { type: 'boolean', default: false },
@@ -95,7 +97,7 @@ export function planOf(args: readonly string[]): Plan | undefined {
   }
   const clients = given.clients?.split(',').map((count) => (count === 'max' ? mostClients : Number(count)))
   const rounds = Number(given.rounds)
-  const whole = only === undefined && clients === undefined && !given.tiny && rounds >= 5
+  const whole = only === undefined && given.node === undefined && clients === undefined && !given.tiny && rounds >= 5
   return {
     ...sizes,
     rounds,
@@ -103,6 +105,7 @@ export function planOf(args: readonly string[]): Plan | undefined {
     peers: given.peers.split(','),
     out: given.out ?? (given.from !== undefined || (whole && /^(node|all)$/.test(given.peers)) ? 'docs' : undefined),
     from: given.from,
+    nodeOptions: [...sizes.nodeOptions, ...(given.node?.split(',') ?? [])],
     broadcast: { ...sizes.broadcast, ...(clients && { clients }) },
   }
 }
