@@ -68,7 +68,7 @@ export const usage = `npm run bench -- [options]
   --peers node | all | http,koa,route,…            who is measured: by default Node's; all installs Debian's
   --rounds 5                                       how often each, in turns
   --clients 1000,10000,max                         how many are held in the broadcasts; max is what open files allow
-  --node --max-semi-space-size=1                   options of Node, with commas between them, for all that it runs
+  --node=--max-semi-space-size=1                   options of Node, with commas between them, for all that it runs
   --out docs                                       where benchmarks.md and benchmarks.svg go
   --from .cache/bench/results.json                 writes them of figures taken before
   --tiny                                           shows in seconds that it all works`
