@@ -96,7 +96,7 @@ describe('backpressure', () => {
     left = many
     assert.equal(await answer(four), true)
     left = 0
-    await backpressure.over()
+    await backpressure.letAllIn()
   })
 
   it('reads what they ask when few are left, those first who were put off first', async () => {
@@ -166,21 +166,24 @@ describe('backpressure', () => {
     for (const client of clients) client.destroy()
     one.destroy()
     left = 0
-    await backpressure.over()
+    await backpressure.letAllIn()
     await until(() => two.req.socket.destroyed)
   })
 
-  it('is over when all are let in and read', async () => {
-    const responses = await asking(40)
-    await backpressure.over()
-    backpressure = new Backpressure({ clock, left: () => left })
+  it('lets all in at once when it is told to, and has read them then', async () => {
+    const responses = await asking(80)
+    await backpressure.letAllIn()
     rushed()
-    for (const res of responses) await answer(res)
+    for (const res of responses) assert.equal(await answer(res), true)
     for (const client of clients) ask(client)
     await settled()
-    await backpressure.over()
     assert.equal(arrived.length, 80)
-    assert.equal(await answer(arrived[40] as ServerResponse), false, 'from now on nobody')
+    await backpressure.letAllIn()
+    assert.equal(arrived.length, 160)
+
+    rushed()
+    assert.equal(await answer(arrived[80] as ServerResponse), true, 'as before')
+    await backpressure.letAllIn()
   })
 
   it('leaves a connection alone that ends with the answer, or soon', async () => {
@@ -192,7 +195,7 @@ describe('backpressure', () => {
     assert.equal(await answer(brief), false)
     server.keepAliveTimeout = 0
     assert.equal(await answer(long), true)
-    await backpressure.over()
+    await backpressure.letAllIn()
   })
 
   it('leaves a connection alone that somebody else has paused', async () => {

@@ -50,7 +50,8 @@ export async function drain(
   const lives = new Set(Array.from(continuations, lifeOf))
   const [first] = lives
   if (first === undefined) return { held: 0, failed: 0 }
-  const { clock, random } = first.host.policy
+  const { policy } = first.host
+  const { clock, random } = policy
   const held = lives.size
   const window = Math.min((held / rate) * 1_000, timeout / 2)
   const patience = timeout - Math.min(1_000, timeout / 10)
@@ -77,5 +78,6 @@ export async function drain(
       life.retire(random() * window)
     }
   })
+  await policy.letAllIn?.()
   return { held, failed: new Set([...late, ...lives]).size }
 }

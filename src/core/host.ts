@@ -17,6 +17,8 @@ export interface Policy {
     /** Where whoever was woken is to wait before its handler runs. */
     spent?(): Promise<void> | undefined
   }
+  /** Resolves when what those have sent is read who were put off, if any were. */
+  letAllIn?(): Promise<void>
 }
 
 /**

@@ -192,7 +192,7 @@ export class PlainHold {
         this.#clock.setTimeout((due) => this.#expire(due), Math.max(1, this.#random() * window), held)
       }
     })
-    await this.#outbox.backpressure.over()
+    await this.#outbox.backpressure.letAllIn()
     return { held: all.length, failed: left.size }
   }
 

@@ -40,7 +40,6 @@ export class Backpressure {
   #putOff: (Response | undefined)[] = []
   #head = 0
   #until = 0
-  #isOver = false
   readonly #ended: (() => void)[] = []
 
   constructor({ clock, left }: BackpressureOptions) {
@@ -59,7 +58,7 @@ export class Backpressure {
    * @returns whether it is
    */
   answered(res: Response): boolean {
-    if (this.#asked < RUSH || this.#isOver || this.#left() < MANY) return false
+    if (this.#asked < RUSH || this.#left() < MANY) return false
     const { httpVersionMajor, socket } = res.req
     if (httpVersionMajor >= 2 || !res.shouldKeepAlive || !isKept(socket) || socket.isPaused()) return false
     const now = this.#clock.now()
@@ -72,10 +71,10 @@ export class Backpressure {
     return true
   }
 
-  /** Lets all in at once, and puts nobody off from now on. Resolves when what they have sent is read. */
-  over(): Promise<void> {
-    this.#isOver = true
+  /** Lets all in at once. Resolves when what they have sent is read. */
+  letAllIn(): Promise<void> {
     if (this.#putOff.length === 0) return Promise.resolve()
+    this.#until = Number.NEGATIVE_INFINITY
     return new Promise((resolve) => {
       this.#ended.push(resolve)
     })
@@ -84,7 +83,7 @@ export class Backpressure {
   readonly #turn = (): void => {
     const now = this.#clock.now()
     if (this.#head < this.#putOff.length) {
-      if (this.#isOver || this.#left() < MANY || now >= this.#until) this.#letIn()
+      if (this.#left() < MANY || now >= this.#until) this.#letIn()
       this.#clock.nextTurn(this.#turn)
       return
     }
@@ -95,7 +94,8 @@ export class Backpressure {
   }
 
   #letIn(): void {
-    const end = this.#isOver ? this.#putOff.length : Math.min(this.#head + PORTION, this.#putOff.length)
+    const portion = this.#ended.length > 0 ? this.#putOff.length : PORTION
+    const end = Math.min(this.#head + portion, this.#putOff.length)
     for (; this.#head < end; this.#head++) {
       letIn(this.#putOff[this.#head] as Response)
       this.#putOff[this.#head] = undefined

@@ -48,7 +48,7 @@ export function continuations(options?: ContinuationsOptions): Boundary {
         checkDrainOptions('drain()', options)
         settings.holds.close()
         const here = Array.from(settings.here, ({ continuation }) => continuation)
-        const [drained] = await Promise.all([drain(here, options), settings.backpressure.over()])
+        const [drained] = await Promise.all([drain(here, options), settings.backpressure.letAllIn()])
         return drained
       },
     },

@@ -85,6 +85,7 @@ export function settingsOf(options: ContinuationsOptions = {}): Settings {
 
   const holds = new HoldCount({ total, perClient }, random)
   const queue = new WakeQueue<Life>({ budget, clock, wake: (life) => life.wake() })
+  const backpressure = new Backpressure({ clock, left: () => queue.size })
   return {
     timeout,
     jitter,
@@ -94,7 +95,8 @@ export function settingsOf(options: ContinuationsOptions = {}): Settings {
     holds,
     here: new Chain(),
     queue,
-    backpressure: new Backpressure({ clock, left: () => queue.size }),
+    backpressure,
+    letAllIn: () => backpressure.letAllIn(),
     clientId: clientId ?? ((ctx) => ctx.ip || undefined),
     countedClient: clientId ?? ((ctx) => (!ctx.app.proxy && isLocal(ctx.ip) ? undefined : ctx.ip)),
   }
