@@ -11,6 +11,8 @@ import { type Served, serve } from '../support/serve.js'
 /** What it takes before anybody is put off. */
 const many = 256
 const rush = 32
+/** At which they are let in again. */
+const few = 16
 
 describe('backpressure', () => {
   let clock: ManualClock
@@ -23,7 +25,7 @@ describe('backpressure', () => {
   beforeEach(async () => {
     clock = new ManualClock()
     left = many
-    backpressure = new Backpressure({ clock, left: () => left })
+    backpressure = new Backpressure({ clock, left: () => left, few })
     arrived = []
     clients = []
     server = createServer((req, res) => {
@@ -107,7 +109,10 @@ describe('backpressure', () => {
     await settled()
     assert.equal(arrived.length, 40, 'nothing of it is read')
 
-    left = many - 1
+    left = few + 1
+    await settled()
+    assert.equal(arrived.length, 40, 'as long as some are left')
+    left = few
     await until(() => arrived.length === 80)
     assert.deepEqual(
       arrived.slice(40).map((res) => res.req.socket),

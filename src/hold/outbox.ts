@@ -43,7 +43,7 @@ export class Outbox {
   constructor(budget: number, clock: Clock) {
     this.#budget = budget
     this.#clock = clock
-    this.backpressure = new Backpressure({ clock, left: () => this.#left })
+    this.backpressure = new Backpressure({ clock, left: () => this.#left, few: 0 })
   }
 
   /** @param size how many they are */

@@ -8,10 +8,12 @@ export interface BackpressureOptions {
   readonly clock: Clock
   /** How many are decided, and have no answer yet. */
   readonly left: () => number
+  /** When no more than so many are left, they are let in who were put off. */
+  readonly few: number
 }
 
 /** For fewer it is not worth it. */
-const MANY = 256
+export const MANY = 256
 
 /** So many have asked again meanwhile before anybody is put off. */
 const RUSH = 32
@@ -35,6 +37,7 @@ const PORTION = 64
 export class Backpressure {
   readonly #clock: Clock
   readonly #left: () => number
+  readonly #few: number
   #asked = 0
   /** First come, first let in. */
   #putOff: (Response | undefined)[] = []
@@ -42,9 +45,10 @@ export class Backpressure {
   #until = 0
   readonly #ended: (() => void)[] = []
 
-  constructor({ clock, left }: BackpressureOptions) {
+  constructor({ clock, left, few }: BackpressureOptions) {
     this.#clock = clock
     this.#left = left
+    this.#few = few
   }
 
   /** Somebody is to be held. */
@@ -83,7 +87,7 @@ export class Backpressure {
   readonly #turn = (): void => {
     const now = this.#clock.now()
     if (this.#head < this.#putOff.length) {
-      if (this.#left() < MANY || now >= this.#until) this.#letIn()
+      if (this.#left() <= this.#few || now >= this.#until) this.#letIn()
       this.#clock.nextTurn(this.#turn)
       return
     }

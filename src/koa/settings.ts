@@ -6,7 +6,7 @@ import type { Policy } from '../core/host.js'
 import type { Life } from '../core/life.js'
 import { checkCount, checkFunction, checkNumber, checkOptions, checkRange } from '../core/options.js'
 import { WakeQueue } from '../core/wake-queue.js'
-import { Backpressure } from './backpressure.js'
+import { Backpressure, MANY } from './backpressure.js'
 
 export interface ContinuationsOptions {
   /**
@@ -85,7 +85,7 @@ export function settingsOf(options: ContinuationsOptions = {}): Settings {
 
   const holds = new HoldCount({ total, perClient }, random)
   const queue = new WakeQueue<Life>({ budget, clock, wake: (life) => life.wake() })
-  const backpressure = new Backpressure({ clock, left: () => queue.size })
+  const backpressure = new Backpressure({ clock, left: () => queue.size, few: MANY })
   return {
     timeout,
     jitter,
