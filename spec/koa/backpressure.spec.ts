@@ -16,6 +16,7 @@ const few = 16
 
 describe('backpressure', () => {
   let clock: ManualClock
+  let decided: number
   let left: number
   let backpressure: Backpressure
   let server: ReturnType<typeof createServer>
@@ -24,8 +25,9 @@ describe('backpressure', () => {
 
   beforeEach(async () => {
     clock = new ManualClock()
+    decided = 1_000
     left = many
-    backpressure = new Backpressure({ clock, left: () => left, few })
+    backpressure = new Backpressure({ clock, decided: () => decided, left: () => left, few })
     arrived = []
     clients = []
     server = createServer((req, res) => {
@@ -118,6 +120,26 @@ describe('backpressure', () => {
       arrived.slice(40).map((res) => res.req.socket),
       responses.map((res) => res.req.socket),
     )
+  })
+
+  it('lets each in when all that were decided before are answered, whoever else was decided since', async () => {
+    const [one, two] = (await asking(2)) as [ServerResponse, ServerResponse]
+    rushed()
+    assert.equal(await answer(one), true)
+    decided += 500
+    left += 500
+    assert.equal(await answer(two), true)
+    for (const client of clients) ask(client)
+    left = 500 + few + 1
+    await settled()
+    assert.equal(arrived.length, 2)
+    left = 500 + few
+    await until(() => arrived.length === 3)
+    assert.equal(arrived[2]?.req.socket, one.req.socket)
+    await settled()
+    assert.equal(arrived.length, 3)
+    left = few
+    await until(() => arrived.length === 4)
   })
 
   it('ends a response that is still open when it lets the client in', async () => {

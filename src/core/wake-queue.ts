@@ -21,6 +21,7 @@ export class WakeQueue<Item> {
   readonly #budget: number
   /** One line a priority, the highest first. Nearly always there is one. */
   #lines: Line<Item>[] = []
+  #pushed = 0
   #running = false
   #turnEnds = 0
   #portion = 1
@@ -45,7 +46,13 @@ export class WakeQueue<Item> {
     return size
   }
 
+  /** How many there have been so far. */
+  get pushed(): number {
+    return this.#pushed
+  }
+
   push(item: Item, priority = 0): void {
+    this.#pushed++
     this.#line(priority).items.push(item)
     if (this.#running) return
     this.#running = true

@@ -33,7 +33,8 @@ export class Outbox {
   readonly #batches: Batch[] = []
   /** Responses to end, a list for each batch that is written. */
   readonly #told: Response[][] = []
-  /** How many are still to be written to. */
+  #sent = 0
+  /** How many of them are still to be written to. */
   #left = 0
   #running = false
   #turnEnds = 0
@@ -43,11 +44,12 @@ export class Outbox {
   constructor(budget: number, clock: Clock) {
     this.#budget = budget
     this.#clock = clock
-    this.backpressure = new Backpressure({ clock, left: () => this.#left, few: 0 })
+    this.backpressure = new Backpressure({ clock, decided: () => this.#sent, left: () => this.#left, few: 0 })
   }
 
   /** @param size how many they are */
   send(to: Iterable<Addressee>, size: number, answer: Prepared): void {
+    this.#sent += size
     this.#left += size
     this.#batches.push({ to: to[Symbol.iterator](), answer, told: [] })
     if (this.#running) return

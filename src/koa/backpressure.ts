@@ -6,9 +6,11 @@ type Response = Koa.Context['res']
 
 export interface BackpressureOptions {
   readonly clock: Clock
-  /** How many are decided, and have no answer yet. */
+  /** How many were decided so far. */
+  readonly decided: () => number
+  /** How many of them have no answer yet. */
   readonly left: () => number
-  /** When no more than so many are left, they are let in who were put off. */
+  /** Of those decided before one was put off, so many may be left when it is let in. */
   readonly few: number
 }
 
@@ -30,23 +32,25 @@ const PORTION = 64
 /**
  * Where many are answered at once and ask again at once, each new request takes as long as several answers: so the last would
  * wait for what the first ask next. As soon as that is seen, those who have their answer are put off: their connections are not
- * read until all others have theirs, and then in portions that do not stall the event loop.
+ * read until all that were decided before have theirs, and then in portions that do not stall the event loop.
  *
  * Nobody is put off where nobody asks again. Nothing is lost: what a client sends meanwhile stays in its connection.
  */
 export class Backpressure {
   readonly #clock: Clock
+  readonly #decided: () => number
   readonly #left: () => number
   readonly #few: number
   #asked = 0
   /** First come, first let in. */
-  #putOff: (Response | undefined)[] = []
+  #putOff: (PutOff | undefined)[] = []
   #head = 0
   #until = 0
   readonly #ended: (() => void)[] = []
 
-  constructor({ clock, left, few }: BackpressureOptions) {
+  constructor({ clock, decided, left, few }: BackpressureOptions) {
     this.#clock = clock
+    this.#decided = decided
     this.#left = left
     this.#few = few
   }
@@ -71,7 +75,7 @@ export class Backpressure {
       this.#clock.nextTurn(this.#turn)
     } else if (now >= this.#until) return false
     socket.pause()
-    this.#putOff.push(res)
+    this.#putOff.push({ res, after: this.#decided() - this.#few })
     return true
   }
 
@@ -87,7 +91,7 @@ export class Backpressure {
   readonly #turn = (): void => {
     const now = this.#clock.now()
     if (this.#head < this.#putOff.length) {
-      if (this.#left() <= this.#few || now >= this.#until) this.#letIn()
+      this.#letIn(now >= this.#until ? Number.POSITIVE_INFINITY : this.#decided() - this.#left())
       this.#clock.nextTurn(this.#turn)
       return
     }
@@ -97,14 +101,23 @@ export class Backpressure {
     for (const resolve of this.#ended.splice(0)) resolve()
   }
 
-  #letIn(): void {
+  /** @param done how many have their answer */
+  #letIn(done: number): void {
     const portion = this.#ended.length > 0 ? this.#putOff.length : PORTION
     const end = Math.min(this.#head + portion, this.#putOff.length)
     for (; this.#head < end; this.#head++) {
-      letIn(this.#putOff[this.#head] as Response)
+      const { res, after } = this.#putOff[this.#head] as PutOff
+      if (after > done) return
+      letIn(res)
       this.#putOff[this.#head] = undefined
     }
   }
+}
+
+interface PutOff {
+  readonly res: Response
+  /** It waits until so many have their answer. */
+  readonly after: number
 }
 
 function isKept(socket: Socket & { readonly server?: { readonly keepAliveTimeout?: number } }): boolean {

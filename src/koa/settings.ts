@@ -85,7 +85,7 @@ export function settingsOf(options: ContinuationsOptions = {}): Settings {
 
   const holds = new HoldCount({ total, perClient }, random)
   const queue = new WakeQueue<Life>({ budget, clock, wake: (life) => life.wake() })
-  const backpressure = new Backpressure({ clock, left: () => queue.size, few: MANY })
+  const backpressure = new Backpressure({ clock, decided: () => queue.pushed, left: () => queue.size, few: MANY })
   return {
     timeout,
     jitter,
