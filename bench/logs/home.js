@@ -37,12 +37,13 @@ async function started(host) {
 }
 
 const [home, execPath, ...execArgv] = process.argv.slice(2)
+const begun = (way) => fork(fileURLToPath(file), [way], { execPath, execArgv })
 const begin = {
   threads: () => new Worker(file, { workerData: 'port' }),
-  processes: () => fork(fileURLToPath(file), ['port'], { execPath, execArgv }),
-  redis: () => fork(fileURLToPath(file), ['redis'], { execPath, execArgv }),
-  limit: () => fork(fileURLToPath(file), ['limit'], { execPath, execArgv }),
-  raw: () => fork(fileURLToPath(file), ['raw'], { execPath, execArgv }),
+  processes: () => begun('port'),
+  redis: () => begun('redis'),
+  limit: () => begun('limit'),
+  raw: () => begun('raw'),
 }[home]
 
 const peers = begin === undefined ? undefined : Promise.all([started(begin()), started(begin())])

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { type Continuation, lifeOf } from '../../src/core/continuation.js'
 import { type Drained, drain } from '../../src/core/drain.js'
 import { BareHost } from '../support/bare-host.js'
+import { gate, turn } from '../support/gate.js'
 import { ManualClock } from '../support/manual-clock.js'
 
 /** Requests on one clock, whose handlers answer at once when they are dispatched again. */
@@ -155,5 +156,27 @@ describe('drain', () => {
     all.clock.advance(1)
     await draining
     assert.deepEqual(drained, { held: 2, failed: 2 })
+  })
+
+  it('is over when those are let in, too, who were put off', async () => {
+    const several = new Several(1)
+    const asked = gate()
+    const letIn = gate()
+    const letAllIn = (): Promise<void> => {
+      asked.open()
+      return letIn.opened
+    }
+    Object.assign(several.hosts[0]?.policy ?? {}, { letAllIn })
+    let isOver = false
+    const drained = drain(several.continuations, {}).then(() => {
+      isOver = true
+    })
+    several.clock.advance(1)
+    several.answer()
+    await asked
+    await turn()
+    assert.equal(isOver, false)
+    letIn.open()
+    await drained
   })
 })

@@ -67,8 +67,10 @@ export class Backpressure {
    */
   answered(res: Response): boolean {
     if (this.#asked < RUSH || this.#left() < MANY) return false
-    const { httpVersionMajor, socket } = res.req
-    if (httpVersionMajor >= 2 || !res.shouldKeepAlive || !isKept(socket) || socket.isPaused()) return false
+    // one of HTTP/2 says nothing of that
+    if (!res.shouldKeepAlive) return false
+    const { socket } = res.req
+    if (!isKept(socket) || socket.isPaused()) return false
     const now = this.#clock.now()
     if (this.#putOff.length === 0) {
       this.#until = now + PATIENCE

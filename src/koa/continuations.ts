@@ -48,7 +48,9 @@ export function continuations(options?: ContinuationsOptions): Boundary {
         checkDrainOptions('drain()', options)
         settings.holds.close()
         const here = Array.from(settings.here, ({ continuation }) => continuation)
-        const [drained] = await Promise.all([drain(here, options), settings.backpressure.letAllIn()])
+        const drained = await drain(here, options)
+        // also where nobody was held
+        await settings.backpressure.letAllIn()
         return drained
       },
     },
