@@ -26,10 +26,16 @@ export interface Plan {
     /** Plain requests that warm a server up. */
     readonly warmUp: number
   }
-  /** Messages a second; milliseconds. */
+  /** Messages a second, twice as many before it counts; milliseconds. */
   readonly keys: { readonly count: number; readonly perSecond: number; readonly warmUp: number; readonly ms: number }
-  readonly burst: { readonly clients: number; readonly times: number }
-  readonly chat: { readonly clients: number; readonly perSecond: readonly number[]; readonly ms: number }
+  readonly burst: { readonly clients: number; readonly cold: number; readonly times: number }
+  readonly chat: {
+    readonly clients: number
+    readonly perSecond: readonly number[]
+    /** Twenty messages a second before it counts. */
+    readonly warmUp: number
+    readonly ms: number
+  }
   readonly plain: {
     readonly slices: number
     readonly requests: number
@@ -41,10 +47,10 @@ export interface Plan {
 
 const full = {
   nodeOptions: [],
-  broadcast: { clients: [1_000, 10_000, mostClients], cold: 2, times: 2, atOnce: 1, warmUp: 3_000 },
-  keys: { count: 10_000, perSecond: 500, warmUp: 2_000, ms: 6_000 },
-  burst: { clients: 1_000, times: 2 },
-  chat: { clients: 1_000, perSecond: [10, 100, 1_000], ms: 800 },
+  broadcast: { clients: [1_000, 10_000, mostClients], cold: 20, times: 3, atOnce: 2, warmUp: 3_000 },
+  keys: { count: 10_000, perSecond: 500, warmUp: 6_000, ms: 6_000 },
+  burst: { clients: 1_000, cold: 5, times: 3 },
+  chat: { clients: 1_000, perSecond: [10, 100, 1_000], warmUp: 2_500, ms: 1_500 },
   plain: { slices: 20, requests: 1_500, connections: 10, warmUp: 15_000 },
   manager: { few: 1_000, many: 100_000, times: 40 },
 }
@@ -55,8 +61,8 @@ const tiny = {
   nodeOptions: ['--import', 'tsx'],
   broadcast: { clients: [10, 20, 30], cold: 1, times: 1, atOnce: 1, warmUp: 20 },
   keys: { count: 20, perSecond: 200, warmUp: 20, ms: 100 },
-  burst: { clients: 20, times: 2 },
-  chat: { clients: 10, perSecond: [50, 100], ms: 100 },
+  burst: { clients: 20, cold: 1, times: 2 },
+  chat: { clients: 10, perSecond: [50, 100], warmUp: 50, ms: 100 },
   plain: { slices: 2, requests: 50, connections: 2, warmUp: 50 },
   manager: { few: 100, many: 1_000, times: 3 },
 }

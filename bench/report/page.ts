@@ -65,24 +65,34 @@ function promises(tables: readonly Table[], plan: Results['plan']): string[] {
 const compared = ['jetty', 'tornado', 'twisted', 'socket-io', 'nchan', 'mochiweb', 'mochiweb-hibernate']
 
 function others(tables: readonly Table[]): string[] {
-  const own = ['hold', 'route'].find((name) => tables.some(({ rows }) => rows.some((row) => row.name === name)))
-  if (own === undefined) return []
+  const has = (name: string): boolean => tables.some(({ rows }) => rows.some((row) => row.name === name))
+  const own = ['hold', 'route'].find(has)
+  const parts = [
+    ...(own === undefined ? [] : beside(tables, own, 'In how many of all columns below')),
+    ...beside(
+      tables.filter(({ workload }) => workload.name === 'chat'),
+      'channel-events',
+      'A plain hold keeps no message for who is not there. In how many columns of the chat, which is what channels are for,',
+    ),
+  ]
+  return parts.length === 0 ? [] : ['## Beside other systems', '', ...parts]
+}
+
+function beside(tables: readonly Table[], own: string, where: string): string[] {
   const rows = compared.flatMap((name) => {
     const found = against(tables, own, name)
     if (found === undefined) return []
     const worst = [...found.behind].sort((one, other) => other.ratio - one.ratio)
-    const where = worst
+    const most = worst
       .slice(0, 3)
       .map(({ what, ratio }) => `${what} (${ratio.toFixed(1)})`)
       .join('; ')
-    return [[found.title, String(found.ahead), String(found.behind.length), where === '' ? '–' : where]]
+    return [[found.title, String(found.ahead), String(found.behind.length), most === '' ? '–' : most]]
   })
   if (rows.length === 0) return []
   const title = tables.flatMap(({ rows }) => rows).find(({ name }) => name === own)?.title ?? own
   return [
-    '## Beside other systems',
-    '',
-    `In how many of all columns below ${title} is ahead and behind, and by how many times behind:`,
+    `${where} ${title} is ahead and behind, and by how many times behind:`,
     '',
     markdown([['', 'ahead', 'behind', 'most of all in'], ...rows]),
     '',

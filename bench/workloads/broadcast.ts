@@ -19,9 +19,11 @@ interface Told extends Figures {
 export const broadcast: Workload = {
   name: 'broadcast',
   title: 'Hold and broadcast',
-  about: ({ broadcast: { clients, times, atOnce } }) =>
+  about: ({ broadcast: { clients, cold, times, atOnce } }) =>
     `Clients are held, with a browser's head of 560 bytes each; then one publish wakes all, ${times} times in a round: CPU a wake, ` +
     'and when the first, half, 99 % and the last have their answer. When the last has it, all ask again: CPU a hold. ' +
+    `Before it counts the first size is woken ${cold} times, for the compilers to have done their work; what the first of these takes ` +
+    'is in a column of its own. ' +
     `${atOnce === 1 ? 'Once' : `${atOnce} times`} more a probe asks a plain route meanwhile, once a millisecond: its longest wait ` +
     'is the stall. Then the same with every client asking again as soon as it has its own answer. RSS and heap of a request are ' +
     `the growth since the size before, after a collection where one can be asked for. ${clients[2] ?? clients.at(-1)} is as many ` +
@@ -29,6 +31,7 @@ export const broadcast: Workload = {
   heading: (size) => `${size} clients`,
   columns: [
     { name: 'wake', title: 'CPU a wake, µs', digits: 1 },
+    { name: 'cold', title: 'the first of all, µs', digits: 1 },
     { name: 'first', title: 'first, ms', digits: 1 },
     { name: 'half', title: 'half', digits: 0 },
     { name: 'most', title: '99 %', digits: 0 },
@@ -90,6 +93,7 @@ async function woken(
 ): Promise<Figures> {
   const taken: Figures[] = []
   let load = 0
+  let first: Figures = {}
   const hold = async (): Promise<number> => {
     const begun = await server.cpu()
     await driver.ask('hold')
@@ -104,13 +108,16 @@ async function woken(
     const told = await tell(way, driver, count)
     await server.settled()
     const wake = ((await server.cpu()) - begun) / count
-    const { first, half, most, last } = told
     load = Math.max(load, told.load)
-    if (time >= cold)
-      taken.push({ wake, hold: held, first: first / 1000, half: half / 1000, most: most / 1000, last: last / 1000 })
+    if (time >= cold) taken.push({ wake, hold: held, ...inMilliseconds(told) })
+    else if (time === 0) first = { cold: wake }
     held = await hold()
   }
-  return { ...middle(taken), load }
+  return { ...middle(taken), ...first, load }
+}
+
+function inMilliseconds({ first, half, most, last }: Told): Figures {
+  return { first: first / 1000, half: half / 1000, most: most / 1000, last: last / 1000 }
 }
 
 /** The share of its core that a server takes to answer the probe is less than this, also before it is warm. */

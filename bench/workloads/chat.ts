@@ -18,7 +18,7 @@ export const chat: Workload = {
     { name: 'missing', title: 'missing, %', digits: 1, bare: true },
   ],
 
-  async *round(ways, { nodeOptions, chat: { clients, perSecond: rates, ms } }) {
+  async *round(ways, { nodeOptions, chat: { clients, perSecond: rates, warmUp, ms } }) {
     for (const way of ways) {
       const server = await openServer(way, { nodeOptions })
       const driver = await start('drivers/main.js', { role: 'driver' })
@@ -26,8 +26,8 @@ export const chat: Workload = {
         await driver.ask('open', { port: server.port, count: clients, dialect: way.dialect, connections: 16 })
         await driver.ask('hold')
         await server.holds(clients)
-        // warm before it counts
-        await driver.ask('rate', { perSecond: 20, ms: ms / 2, sample: 8 })
+        // for the compilers to have done their work before it counts
+        await driver.ask('rate', { perSecond: 20, ms: warmUp, sample: 8 })
         for (const perSecond of rates) {
           const begun = await server.cpu()
           const told = await driver.ask<Record<Told, number>>('rate', { perSecond, ms, sample: 8 })

@@ -24,7 +24,7 @@ export const keys: Workload = {
         await driver.ask('open', { port: server.port, count, dialect: way.dialect, keys: true, connections: 16 })
         await driver.ask('hold')
         await server.holds(count)
-        await driver.ask('rate', { perSecond, ms: warmUp, keys: count })
+        await driver.ask('rate', { perSecond: 2 * perSecond, ms: warmUp, keys: count })
         const begun = await server.cpu()
         const told = await driver.ask<Figures & Record<Told, number>>('rate', { perSecond, ms, keys: count })
         const cpu = ((await server.cpu()) - begun) / told.sent

@@ -26,7 +26,7 @@ const named = (...names: string[]): Way[] => ways.filter(({ name }) => names.inc
 function complete(samples: readonly Sample[]): string[] {
   return samples.map(({ workload, line, size, figures }) => {
     for (const { name } of workloads.find((one) => one.name === workload)?.columns ?? []) {
-      if (['hold', 'resident', 'heap', 'stall', 'againLast', 'againStall'].includes(name)) continue
+      if (['cold', 'hold', 'resident', 'heap', 'stall', 'againLast', 'againStall'].includes(name)) continue
       assert.ok(Number.isFinite(figures[name]), `${workload} ${line} ${size}: ${name} is ${figures[name]}`)
     }
     return `${line} ${size}`
@@ -49,6 +49,8 @@ describe('the benches', function () {
       const expected = names.flatMap((name) => sizes.map((size) => `${name} ${size}`))
       assert.deepEqual(complete(samples), expected)
       for (const { figures } of samples) assert.ok(!(Math.abs(figures['missing'] ?? 0) > 0), JSON.stringify(figures))
+      const cold = samples.map(({ figures }) => 'cold' in figures)
+      assert.deepEqual(cold, only === 'broadcast' ? [true, false, false] : sizes.flatMap(() => names.map(() => false)))
     })
   }
 
