@@ -45,6 +45,17 @@ describe('the wake queue', () => {
     assert.deepEqual(woken, ['higher', 'high', 'high too', 'a', 'b', 'low'])
   })
 
+  it('counts all that were ever pushed, whether they were woken or not', async () => {
+    const waiting = queue(5)
+    waiting.push('a')
+    waiting.push('high', 1)
+    assert.deepEqual([waiting.pushed, waiting.size], [2, 2])
+    await until(() => waiting.size === 0)
+    waiting.push('b')
+    assert.deepEqual([waiting.pushed, waiting.size], [3, 1])
+    await until(() => waiting.size === 0)
+  })
+
   it('a higher priority that comes in the middle goes before the rest', async () => {
     const waiting = queue(5, (item) => {
       if (item === 'a') waiting.push('urgent', 1)

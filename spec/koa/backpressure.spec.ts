@@ -7,6 +7,7 @@ import { Backpressure } from '../../src/koa/backpressure.js'
 import { turn, until } from '../support/gate.js'
 import { ManualClock } from '../support/manual-clock.js'
 import { type Served, serve } from '../support/serve.js'
+import { askHttp2, serveHttp2 } from '../support/serve-http2.js'
 
 /** What it takes before anybody is put off. */
 const many = 256
@@ -376,4 +377,43 @@ describe('all ask again at once', () => {
       for (const [, second] of all) assert.ok([200, 204, 503].includes(second as number), `it was answered ${second}`)
     })
   }
+})
+
+describe('all ask again at once over one HTTP/2 connection', () => {
+  it('nobody is put off, for that would stop all of them, and each has every answer once', async () => {
+    const clients = new PlainHold({ budget: 0 })
+    const app = new Koa()
+    app.use((ctx) => {
+      clients.hold(ctx)
+    })
+    const served = await serveHttp2(app)
+    const sockets: Socket[] = []
+    served.server.on('secureConnection', (socket: Socket) => sockets.push(socket))
+    try {
+      const session = await served.connect()
+      const count = 1_200
+      const crowding = Promise.all(
+        Array.from({ length: count }, async () => {
+          const first = await askHttp2(session, { ':path': '/' })
+          const second = await askHttp2(session, { ':path': '/' })
+          return [first.body, second.body]
+        }),
+      )
+      for (const message of ['1', '2']) {
+        await until(() => clients.size === count)
+        clients.broadcast({ body: message })
+      }
+      assert.deepEqual(
+        await crowding,
+        Array.from({ length: count }, () => ['1', '2']),
+      )
+      assert.deepEqual(
+        sockets.map((socket) => socket.isPaused()),
+        [false],
+      )
+      assert.deepEqual(served.errors, [])
+    } finally {
+      await served.close()
+    }
+  })
 })
