@@ -93,7 +93,7 @@ async function woken(
 ): Promise<Figures> {
   const taken: Figures[] = []
   let load = 0
-  let first: Figures = {}
+  let coldest: Figures = {}
   const hold = async (): Promise<number> => {
     const begun = await server.cpu()
     await driver.ask('hold')
@@ -108,16 +108,14 @@ async function woken(
     const told = await tell(way, driver, count)
     await server.settled()
     const wake = ((await server.cpu()) - begun) / count
+    const { first, half, most, last } = told
     load = Math.max(load, told.load)
-    if (time >= cold) taken.push({ wake, hold: held, ...inMilliseconds(told) })
-    else if (time === 0) first = { cold: wake }
+    if (time >= cold)
+      taken.push({ wake, hold: held, first: first / 1000, half: half / 1000, most: most / 1000, last: last / 1000 })
+    else if (time === 0) coldest = { cold: wake }
     held = await hold()
   }
-  return { ...middle(taken), ...first, load }
-}
-
-function inMilliseconds({ first, half, most, last }: Told): Figures {
-  return { first: first / 1000, half: half / 1000, most: most / 1000, last: last / 1000 }
+  return { ...middle(taken), ...coldest, load }
 }
 
 /** The share of its core that a server takes to answer the probe is less than this, also before it is warm. */
