@@ -3,7 +3,7 @@ import { connect } from 'node:net'
 import { inspect } from 'node:util'
 import Koa from 'koa'
 import { type PlainAnswer, PlainHold, type PlainHoldOptions } from '../../src/index.js'
-import { until } from '../support/gate.js'
+import { turn, until } from '../support/gate.js'
 import { ManualClock } from '../support/manual-clock.js'
 import { type Served, serve } from '../support/serve.js'
 import { askHttp2, serveHttp2 } from '../support/serve-http2.js'
@@ -69,6 +69,49 @@ describe('PlainHold', () => {
       assert.equal(got.headers['content-length'], length)
     })
   }
+
+  it('the only key there is, or one of several', async () => {
+    await open()
+    const [a1, a2] = [served.get('/a'), served.get('/a')]
+    await held(2)
+    assert.equal(clients.answer('a', { body: 'one' }), 2)
+    assert.deepEqual([clients.size, clients.waiting('a'), [...clients.keys()]], [0, 0, []])
+    assert.deepEqual([(await a1).body, (await a2).body], ['one', 'one'])
+    const [a3, b] = [served.get('/a'), served.get('/b')]
+    await held(2)
+    assert.equal(clients.answer('a', { body: 'two' }), 1)
+    assert.deepEqual([clients.size, clients.waiting('a'), [...clients.keys()]], [1, 0, ['b']])
+    clients.broadcast({ body: 'three' })
+    assert.deepEqual([(await a3).body, (await b).body], ['two', 'three'])
+  })
+
+  it('writes right after what sends answers off, never within, and what is sent off later in that turn in the next', async () => {
+    const sent = new Map<string, () => boolean>()
+    await open({}, (app) => {
+      app.use((ctx, next) => {
+        sent.set(ctx.path, () => ctx.res.headersSent)
+        return next()
+      })
+    })
+    const asking = [served.get('/a'), served.get('/b')]
+    await held(2)
+    await turn()
+    const done = () => [sent.get('/a')?.(), sent.get('/b')?.()]
+    const jobs = () => new Promise<void>((resolve) => clock.afterJobs(resolve))
+    clients.answer('a', { body: 'one' })
+    assert.deepEqual(done(), [false, false])
+    await jobs()
+    assert.deepEqual(done(), [true, false])
+    clients.answer('b', { body: 'two' })
+    await jobs()
+    assert.deepEqual(done(), [true, false])
+    await turn()
+    await until(() => sent.get('/b')?.() === true)
+    assert.deepEqual(
+      (await Promise.all(asking)).map(({ body }) => body),
+      ['one', 'two'],
+    )
+  })
 
   it('headers that were set above go out with the answer; what stands above sees it end when it is held', async () => {
     const seen: string[] = []

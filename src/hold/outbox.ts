@@ -37,6 +37,8 @@ export class Outbox {
   /** How many of them are still to be written to. */
   #left = 0
   #running = false
+  /** Answers were begun with in this turn of the loop, right after what sent them off. */
+  #begun = false
   #turnEnds = 0
   #ending = false
   readonly backpressure: Backpressure
@@ -54,7 +56,18 @@ export class Outbox {
     this.#batches.push({ to: to[Symbol.iterator](), answer, told: [] })
     if (this.#running) return
     this.#running = true
-    this.#clock.nextTurn(this.#turn)
+    if (this.#begun) {
+      this.#clock.nextTurn(this.#turn)
+      return
+    }
+    // once a turn of the loop; who sends off more in the same one waits for the next
+    this.#begun = true
+    this.#clock.nextTurn(this.#anew)
+    this.#clock.afterJobs(this.#turn)
+  }
+
+  readonly #anew = (): void => {
+    this.#begun = false
   }
 
   readonly #turn = (): void => {

@@ -5,7 +5,7 @@ import { checkDrainOptions, type Drained, type DrainOptions } from '../core/drai
 import { IllegalStateError } from '../core/errors.js'
 import { type Groups, HoldCount } from '../core/hold-count.js'
 import { checkCount, checkFunction, checkNumber, checkOptions, checkRange, invalid } from '../core/options.js'
-import { closeAfter } from '../koa/connection.js'
+import { closeAfter, stopWaiting } from '../koa/connection.js'
 import { type PlainAnswer, type Prepared, prepare } from './answer.js'
 import { Outbox } from './outbox.js'
 
@@ -123,6 +123,7 @@ export class PlainHold {
     this.#count.enter(groups)
     this.#outbox.backpressure.asked()
     ctx.respond = false
+    stopWaiting(ctx)
     let line = this.#byKey.get(key)
     if (line === undefined) {
       line = { key, places: new Chain() }
@@ -145,6 +146,7 @@ export class PlainHold {
     const prepared = prepare('An answer', answer)
     const line = this.#byKey.get(key)
     if (line === undefined) return 0
+    if (line.places.size === this.#all.size) return this.#answerAll(prepared)
     this.#byKey.delete(key)
     const all = Array.from(line.places, ({ held }) => held)
     for (const held of all) {
@@ -156,12 +158,15 @@ export class PlainHold {
 
   /** Answers all, under whatever key. @returns how many */
   broadcast(answer: PlainAnswer): number {
-    const prepared = prepare('An answer', answer)
+    return this.#answerAll(prepare('An answer', answer))
+  }
+
+  #answerAll(answer: Prepared): number {
     const all = this.#all
     this.#all = new Chain()
     this.#byKey.clear()
     this.#count.clear()
-    return this.#send(all, all.size, prepared)
+    return this.#send(all, all.size, answer)
   }
 
   /**

@@ -13,7 +13,8 @@ const queued = new WeakMap<Socket, Set<() => void>>()
  * The `close` of a response tells both. A pipelined response has no socket until those before it are sent, and hears
  * nothing of its end until then; for those the socket is asked.
  */
-export function watchConnection({ req, res }: Koa.Context, closed: Closed): void {
+export function watchConnection(ctx: Koa.Context, closed: Closed): void {
+  const { req, res } = ctx
   if (isClosed(res)) {
     closed(isFinished(res))
     return
@@ -21,7 +22,9 @@ export function watchConnection({ req, res }: Koa.Context, closed: Closed): void
   // as once() does it, with a wrapper less to keep
   res.on('close', function close() {
     res.off('close', close)
-    closed(isFinished(res))
+    const finished = isFinished(res)
+    if (!finished) tellError(ctx)
+    closed(finished)
   })
   if (res.socket !== null || req.httpVersionMajor >= 2) return
 
@@ -38,6 +41,38 @@ export function watchConnection({ req, res }: Koa.Context, closed: Closed): void
   }
   waiting.add(left)
   res.once('close', () => queued.get(socket)?.delete(left))
+}
+
+const WAITS: unique symbol = Symbol('koa-continuation waits')
+
+interface Waited {
+  /** Whether Koa still waits for the end of the response; `undefined` before it was asked to stop. */
+  [WAITS]?: boolean
+}
+
+/**
+ * Ends Koa's own wait for the end of the response, which is a third of what Node and Koa keep of a request. Where others
+ * wait by the same means, as a log may, all go on waiting.
+ *
+ * Koa waits by the package on-finished. That takes an `end` for an end too, and it alone listens to that of a response.
+ */
+export function stopWaiting(ctx: Koa.Context): void {
+  const waited = ctx as Waited
+  // who waits by itself after that is not Koa
+  if (waited[WAITS] !== undefined) return
+  const { res, req } = ctx
+  const { __onFinished: end } = res as { readonly __onFinished?: { readonly queue?: readonly unknown[] | null } | null }
+  waited[WAITS] = !(end?.queue?.length === 1 && req.httpVersionMajor < 2 && res.listenerCount('end') === 1)
+  if (!waited[WAITS]) res.emit('end')
+}
+
+/** The connection is closed: tells Koa of its error, if Koa does not hear of it by itself any more. */
+function tellError(ctx: Koa.Context): void {
+  const waited = ctx as Waited
+  const { errored } = ctx.req.socket
+  if (waited[WAITS] !== false || errored === null) return
+  waited[WAITS] = true
+  ctx.onerror(errored)
 }
 
 /** Lets the connection end with this response: Node says `Connection: close`, or that no more streams are taken. */

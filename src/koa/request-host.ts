@@ -5,7 +5,7 @@ import { IllegalStateError } from '../core/errors.js'
 import type { Host } from '../core/host.js'
 import type { JobLane } from '../core/jobs.js'
 import { Life } from '../core/life.js'
-import { closeAfter, hasLeft, watchConnection } from './connection.js'
+import { closeAfter, hasLeft, stopWaiting, watchConnection } from './connection.js'
 import { laneAbove } from './lanes.js'
 import { parkIn, passageOf, reenterAll } from './passage.js'
 import type { Settings } from './settings.js'
@@ -81,6 +81,7 @@ export class RequestHost implements Host {
   }
 
   parked(): void {
+    stopWaiting(this.context)
     parkIn(passageOf(this.context))
     if (!this.#keepsBody) this.#drain()
   }

@@ -1,0 +1,242 @@
+import assert from 'node:assert/strict'
+import { connect, type Socket } from 'node:net'
+import { PassThrough } from 'node:stream'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import type Koa from 'koa'
+import onFinished from 'on-finished'
+import { qos } from '../../../src/flow/qos.js'
+import { ContinuationManager, continuations, PlainHold } from '../../../src/index.js'
+import { gate, turn, until } from '../../support/gate.js'
+import { forEachKoa } from '../../support/koas.js'
+import { type Served, serve } from '../../support/serve.js'
+
+/** A client that leaves without a word. */
+function client(served: Served): Socket {
+  const socket = connect(served.port, '127.0.0.1')
+  socket.on('error', () => {})
+  socket.write(`GET / HTTP/1.1\r\nHost: here\r\n\r\n`)
+  return socket
+}
+
+describe('what waits for the end of a response by on-finished, as Koa does', () => {
+  let clients: ContinuationManager
+  let served: Served
+  let res: Koa.Context['res']
+
+  beforeEach(() => {
+    clients = new ContinuationManager()
+  })
+  afterEach(() => served.close())
+
+  const codes = () => served.errors.map((error) => (error as NodeJS.ErrnoException).code)
+
+  forEachKoa((_, Koa) => {
+    const park: Koa.Middleware = (ctx) => {
+      res = ctx.res
+      const { continuation } = ctx
+      if (continuation.isResumed()) {
+        ctx.body = 'news'
+        return
+      }
+      continuation.suspend()
+      clients.stash(continuation)
+    }
+    const parked = () =>
+      until(() => clients.size === 1 && clients.get([...clients][0]?.id ?? '')?.phase === 'suspended')
+
+    it('Koa itself keeps nothing of a request that is parked, and answers it as always', async () => {
+      served = await serve(new Koa().use(continuations()).use(park))
+      const asking = served.get('/')
+      await parked()
+      assert.deepEqual([res.listenerCount('finish'), res.listenerCount('end')], [1, 0])
+      assert.deepEqual(
+        [res.socket?.listenerCount('error'), res.socket?.listeners('close').some(({ name }) => name === 'onevent')],
+        [1, false],
+      )
+      clients.resume()
+      assert.equal((await asking).body, 'news')
+    })
+
+    it('others hear of the true end, once', async () => {
+      const ends: number[] = []
+      served = await serve(
+        new Koa()
+          .use((ctx, next) => {
+            onFinished(ctx.res, (_, { statusCode }) => ends.push(statusCode))
+            return next()
+          })
+          .use(continuations())
+          .use(park),
+      )
+      const asking = served.get('/')
+      await parked()
+      assert.deepEqual(ends, [])
+      clients.resume()
+      assert.equal((await asking).body, 'news')
+      await until(() => ends.length > 0)
+      assert.deepEqual(ends, [200])
+    })
+
+    it('others that came after Koa was told to wait no more hear of the true end as well', async () => {
+      const ends: number[] = []
+      served = await serve(
+        new Koa().use(continuations()).use((ctx) => {
+          res = ctx.res
+          const { continuation } = ctx
+          const times = (continuation.getAttribute('times') as number | undefined) ?? 0
+          if (times === 1) onFinished(ctx.res, (_, { statusCode }) => ends.push(statusCode))
+          if (times === 2) {
+            ctx.body = 'news'
+            return
+          }
+          continuation.setAttribute('times', times + 1)
+          continuation.suspend()
+          clients.stash(continuation)
+        }),
+      )
+      const asking = served.get('/')
+      await parked()
+      clients.resume()
+      await parked()
+      assert.deepEqual(ends, [])
+      clients.resume()
+      assert.equal((await asking).body, 'news')
+      await until(() => ends.length > 0)
+      assert.deepEqual(ends, [200])
+    })
+
+    it('an error of the connection while it is parked is reported once, as by Koa', async () => {
+      served = await serve(new Koa().use(continuations()).use(park))
+      const socket = client(served)
+      await parked()
+      socket.resetAndDestroy()
+      await until(() => clients.size === 0)
+      assert.deepEqual(codes(), ['ECONNRESET'])
+    })
+
+    it('likewise where it was put aside before', async () => {
+      const busy = gate()
+      const line = qos({ maxRequests: 1 })
+      served = await serve(
+        new Koa()
+          .use(line)
+          .use(continuations())
+          .use(async (ctx, next) => {
+            if (ctx.path !== '/busy') return next()
+            await busy
+            ctx.body = 'done'
+          })
+          .use(park),
+      )
+      const first = served.get('/busy')
+      await until(() => line.running === 1)
+      const socket = client(served)
+      await until(() => line.suspended === 1)
+      busy.open()
+      await first
+      await parked()
+      socket.resetAndDestroy()
+      await until(() => clients.size === 0)
+      assert.deepEqual(codes(), ['ECONNRESET'])
+    })
+
+    it('a client that leaves while it is parked is no error', async () => {
+      served = await serve(new Koa().use(continuations()).use(park))
+      const socket = client(served)
+      await parked()
+      socket.end()
+      await until(() => clients.size === 0)
+      assert.deepEqual(codes(), [])
+    })
+
+    it('an error of the connection in the middle of the answer is reported once, and its stream destroyed', async () => {
+      const body = new PassThrough()
+      served = await serve(
+        new Koa()
+          .use(continuations())
+          .use(async (ctx, next) => {
+            await next()
+            if (ctx.body === 'news') {
+              body.write('begun')
+              ctx.body = body
+            }
+          })
+          .use(park),
+      )
+      const socket = client(served)
+      await parked()
+      clients.resume()
+      await until(() => res.headersSent)
+      socket.resetAndDestroy()
+      await until(() => body.destroyed)
+      const resets = () => codes().filter((code) => code === 'ECONNRESET').length
+      await until(() => resets() > 0)
+      await turn()
+      assert.equal(resets(), 1)
+    })
+
+    describe('above a plain hold', () => {
+      it('Koa keeps nothing, and the context goes', async () => {
+        setFlagsFromString('--expose-gc')
+        const collect = runInNewContext('gc') as () => void
+        const hold = new PlainHold()
+        let ctx: WeakRef<object> | undefined
+        served = await serve(
+          new Koa().use((context) => {
+            ctx = new WeakRef(context)
+            res = context.res
+            hold.hold(context as Koa.Context)
+          }),
+        )
+        const asking = served.get('/')
+        await until(() => hold.size === 1)
+        assert.deepEqual([res.listenerCount('finish'), res.listenerCount('end')], [1, 0])
+        await until(() => {
+          collect()
+          return ctx?.deref() === undefined
+        })
+        hold.broadcast({ body: 'news' })
+        assert.equal((await asking).body, 'news')
+      })
+
+      it('others hear of the true end, once', async () => {
+        const hold = new PlainHold()
+        const ends: number[] = []
+        served = await serve(
+          new Koa()
+            .use((ctx, next) => {
+              onFinished(ctx.res, (_, { statusCode }) => ends.push(statusCode))
+              return next()
+            })
+            .use((ctx) => {
+              hold.hold(ctx as Koa.Context)
+            }),
+        )
+        const asking = served.get('/')
+        await until(() => hold.size === 1)
+        assert.deepEqual(ends, [])
+        hold.broadcast({ body: 'news' })
+        assert.equal((await asking).body, 'news')
+        await until(() => ends.length > 0)
+        assert.deepEqual(ends, [200])
+      })
+
+      it('a client that leaves in whatever way is no error', async () => {
+        const hold = new PlainHold()
+        served = await serve(
+          new Koa().use((ctx) => {
+            hold.hold(ctx as Koa.Context)
+          }),
+        )
+        for (const leave of ['end', 'destroy', 'resetAndDestroy'] as const) {
+          const socket = client(served)
+          await until(() => hold.size === 1)
+          socket[leave]()
+          await until(() => hold.size === 0)
+        }
+        assert.deepEqual(codes(), [])
+      })
+    })
+  })
+})
