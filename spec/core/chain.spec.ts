@@ -41,6 +41,17 @@ describe('Chain', () => {
     )
   })
 
+  it('is emptied from the first on, and nobody who was taken out holds on to those behind', () => {
+    const chain = new Chain<Item>()
+    const items = [0, 1, 2].map((name) => new Item(name))
+    for (const item of items) chain.push(item)
+    for (const item of items) {
+      assert.equal(chain.shift(), item)
+      assert.deepEqual([item.before, item.after, item.chain], [undefined, undefined, undefined])
+    }
+    assert.deepEqual([chain.shift(), chain.size, chain.first], [undefined, 0, undefined])
+  })
+
   it('is not left by those of another', () => {
     const [one, other] = [new Chain<Item>(), new Chain<Item>()]
     const item = new Item(1)

@@ -2,7 +2,6 @@ import type Koa from 'koa'
 import { Chain, Chained, checkDrainOptions, type Drained, type DrainOptions, drain, invalid } from '../koa/checks.js'
 import type { Log } from '../log/log.js'
 import { ContinuationManager } from '../manager/manager.js'
-import { parseCursor } from './cursor.js'
 import { ChannelError } from './errors.js'
 import { Feed } from './feed.js'
 import { type ChannelOptions, type ChannelSettings, channelSettings } from './options.js'
@@ -48,6 +47,8 @@ export class Channel {
   #growth = 0
   #woken = 0
   #tailing: Promise<() => void> | undefined
+  /** The log rings. */
+  #rings = false
 
   /**
    * @param name any string
@@ -99,9 +100,10 @@ export class Channel {
    */
   subscriber(): Koa.Middleware {
     const feed = this.feed(false)
+    const channels = [this]
+    const names = [this.name]
     return subscriberOf((ctx, { cursor }) => {
-      const at = parseCursor(cursor, [this.name], false)
-      return new Subscription(ctx, { channels: [this], feed, cursor: at, settings: this.#settings })
+      return new Subscription(ctx, { channels, feed, cursor: feed.cursorOf(cursor, names), settings: this.#settings })
     })
   }
 
@@ -170,6 +172,7 @@ export class Channel {
     this.waiters.complete()
     const tailing = this.#tailing
     this.#tailing = undefined
+    this.#rings = false
     const stop = await tailing
     stop?.()
   }
@@ -186,12 +189,17 @@ export class Channel {
     this.#feeds.add(feed)
   }
 
-  /** @internal The log rings when this has resolved. */
-  async ready(): Promise<void> {
+  /** @internal The log rings when this has resolved. Nothing to wait for where it does already. */
+  ready(): Promise<void> | undefined {
+    return this.#rings ? undefined : this.#readied()
+  }
+
+  async #readied(): Promise<void> {
     this.#tailing ??= this.log.tail(this.name, () => this.#ring())
     const tailing = this.#tailing
     try {
       await tailing
+      if (this.#tailing === tailing) this.#rings = true
     } catch (error) {
       // the next one tries again
       if (this.#tailing === tailing) this.#tailing = undefined

@@ -1,7 +1,7 @@
 import type { Reading } from '../log/log.js'
 import { type Batch, batchOf } from './batch.js'
 import type { Channel } from './channel.js'
-import { type Cursor, formatCursor } from './cursor.js'
+import { type Cursor, formatCursor, parseCursor } from './cursor.js'
 
 /**
  * Reads channels for those that follow them. Who reads the same from the same place between two messages gets the same
@@ -11,6 +11,10 @@ export class Feed {
   /** Names of channels are part of the cursors, and of what is sent. */
   readonly named: boolean
   #batches = new Map<string, Promise<Batch>>()
+  /** Those that are there, by the very cursor that they were asked for with: the same for all who came by the same way. */
+  #known = new Map<Cursor, { readonly bytes: number; readonly batch: Batch }>()
+  /** What was parsed last: whoever was told the same comes back with the same. */
+  #parsed: { readonly text: string | undefined; readonly names: readonly string[]; readonly cursor: Cursor } | undefined
 
   constructor(named: boolean) {
     this.named = named
@@ -18,10 +22,42 @@ export class Feed {
 
   /** A channel has grown: what was read before is no longer all there is. */
   forget(): void {
-    if (this.#batches.size > 0) this.#batches = new Map()
+    if (this.#batches.size === 0) return
+    this.#batches = new Map()
+    this.#known = new Map()
   }
 
-  read(channels: readonly Channel[], cursor: Cursor, bytes: number): Promise<Batch> {
+  /** Of what a client sent. @throws {ChannelError} as `parseCursor` does */
+  cursorOf(text: string | undefined, names: readonly string[]): Cursor {
+    const last = this.#parsed
+    if (
+      last !== undefined &&
+      last.text === text &&
+      last.names.length === names.length &&
+      last.names.every((name, at) => name === names[at])
+    ) {
+      return last.cursor
+    }
+    const cursor = parseCursor(text, names, this.named)
+    this.#parsed = { text, names, cursor }
+    return cursor
+  }
+
+  /** A batch that somebody has read already comes without a promise. */
+  read(channels: readonly Channel[], cursor: Cursor, bytes: number): Batch | Promise<Batch> {
+    const known = this.#known.get(cursor)
+    return known?.bytes === bytes ? known.batch : this.#lookUp(channels, cursor, bytes)
+  }
+
+  async #lookUp(channels: readonly Channel[], cursor: Cursor, bytes: number): Promise<Batch> {
+    const known = this.#known
+    const batch = await this.#promised(channels, cursor, bytes)
+    // the channel may have grown meanwhile, and then nobody looks there any more
+    known.set(cursor, { bytes, batch })
+    return batch
+  }
+
+  #promised(channels: readonly Channel[], cursor: Cursor, bytes: number): Promise<Batch> {
     const from = formatCursor(cursor, true)
     const key = `${bytes} ${from}`
     const known = this.#batches.get(key)

@@ -2,7 +2,6 @@ import type Koa from 'koa'
 import { checkCount, checkDrainOptions, type Drained, type DrainOptions, drain } from '../koa/checks.js'
 import { MemoryLog } from '../log/memory.js'
 import { Channel } from './channel.js'
-import { parseCursor } from './cursor.js'
 import { ChannelError } from './errors.js'
 import { Feed } from './feed.js'
 import { type ChannelOptions, type ChannelSettings, channelSettings } from './options.js'
@@ -82,15 +81,16 @@ export class Hub implements Iterable<Channel> {
    * 400 `ERR_NO_CHANNEL`.
    */
   subscriber(names: Names): Koa.Middleware {
-    return subscriberOf(async (ctx, { cursor }) => {
-      const channels = await this.#named(ctx, names)
+    const follow = (ctx: Koa.Context, cursor: string | undefined, said: string | readonly string[]): Subscription => {
+      const channels = this.#named(said)
       const followed = channels.map(({ name }) => name)
-      return new Subscription(ctx, {
-        channels,
-        feed: this.#feed,
-        cursor: parseCursor(cursor, followed, true),
-        settings: this.#settings,
-      })
+      const at = this.#feed.cursorOf(cursor, followed)
+      return new Subscription(ctx, { channels, feed: this.#feed, cursor: at, settings: this.#settings })
+    }
+    return subscriberOf((ctx, { cursor }) => {
+      const said = names(ctx)
+      const isSaid = typeof said === 'string' || Array.isArray(said)
+      return isSaid ? follow(ctx, cursor, said) : Promise.resolve(said).then((late) => follow(ctx, cursor, late))
     })
   }
 
@@ -99,7 +99,7 @@ export class Hub implements Iterable<Channel> {
     return (context) => {
       const ctx = context as Koa.Context
       return refusing(ctx, async () => {
-        const channels = await this.#named(ctx, names)
+        const channels = this.#named(await names(ctx))
         const { data, event } = await publishedBy(ctx, this.#settings.backlog.bytes)
         const receipts = []
         for (const channel of channels) {
@@ -139,8 +139,7 @@ export class Hub implements Iterable<Channel> {
     await Promise.all(Array.from(this.#channels.keys(), (name) => this.delete(name)))
   }
 
-  async #named(ctx: Koa.Context, names: Names): Promise<Channel[]> {
-    const said = await names(ctx)
+  #named(said: string | readonly string[]): Channel[] {
     const wanted = [...new Set(typeof said === 'string' ? [said] : said)]
     if (wanted.length === 0) throw new ChannelError(400, 'ERR_NO_CHANNEL', 'Which channel?')
     if (wanted.length > this.#perRequest) {

@@ -13,14 +13,16 @@ export async function poll(subscription: Subscription, { wait, prefers }: Asked)
   }
   const end = now() + span
   for (;;) {
-    const batch = await subscription.read()
+    const reading = subscription.read()
+    const batch = reading instanceof Promise ? await reading : reading
     const left = end - now()
     // nothing is set before the wait that would have to be kept for as long
     if (batch.news || left <= 0 || (await subscription.wait(left)) !== 'resumed') {
       answer(ctx, batch)
       return
     }
-    await subscription.authorize()
+    const authorizing = subscription.authorize()
+    if (authorizing !== undefined) await authorizing
   }
 }
 

@@ -5,7 +5,7 @@ import { ChannelError } from './errors.js'
 import { poll } from './poll.js'
 import { type Asked, askedBy } from './request.js'
 import { stream } from './stream.js'
-import type { Subscription } from './subscription.js'
+import { Subscription } from './subscription.js'
 
 /** A handler that serves whoever follows, in the way that is asked for. */
 export function subscriberOf(
@@ -17,9 +17,13 @@ export function subscriberOf(
     // one function and no more: what waits in each is kept for as long as the request
     try {
       const asked = ctx.method === 'HEAD' ? ({ ...askedBy(ctx), way: 'poll', wait: 0 } as const) : askedBy(ctx)
-      subscription = await subscribe(ctx, asked)
-      await subscription.authorize()
-      await subscription.begin()
+      // what is there already is not awaited: each step that is costs as much as the rest of a poll
+      const subscribed = subscribe(ctx, asked)
+      subscription = subscribed instanceof Subscription ? subscribed : await subscribed
+      const authorizing = subscription.authorize()
+      if (authorizing !== undefined) await authorizing
+      const beginning = subscription.begin()
+      if (beginning !== undefined) await beginning
       if (asked.way === 'poll') await poll(subscription, asked)
       else await stream(subscription, { ...asked, way: asked.way })
     } catch (error) {

@@ -97,7 +97,8 @@ export async function stream(subscription: Subscription, { way }: Asked & { way:
           if (settings.now() < end) going = await write(format.heartbeat)
           continue
         }
-        await subscription.authorize()
+        const authorizing = subscription.authorize()
+        if (authorizing !== undefined) await authorizing
       }
       const batch = await subscription.read(PAGE)
       news = batch.news

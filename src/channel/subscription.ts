@@ -40,20 +40,28 @@ export class Subscription {
     return this.#feed.named
   }
 
-  /** The channels ring from now on, and know that this one is here. */
-  async begin(): Promise<void> {
-    for (const channel of this.#channels) await channel.ready()
-    this.#seats = this.#channels.map((channel) => channel.join(this.ctx.continuation))
+  /** The channels ring from now on, and know that this one is here. Nothing to wait for where they do already. */
+  begin(): Promise<void> | undefined {
+    const { continuation } = this.ctx
+    const readying = this.#channels.map((channel) => channel.ready()).filter((ready) => ready !== undefined)
+    const join = (): void => {
+      this.#seats = this.#channels.map((channel) => channel.join(continuation))
+    }
+    if (readying.length > 0) return Promise.all(readying).then(join)
+    join()
+    return undefined
   }
 
   end(): void {
     for (const seat of this.#seats) seat.chain?.delete(seat)
   }
 
-  /** @throws {ChannelError} 403 `ERR_FORBIDDEN` */
-  async authorize(): Promise<void> {
-    const { authorize } = this.settings
-    if (authorize === undefined) return
+  /** Nothing to wait for where nobody is to be asked. @throws {ChannelError} 403 `ERR_FORBIDDEN` */
+  authorize(): Promise<void> | undefined {
+    return this.settings.authorize === undefined ? undefined : this.#ask(this.settings.authorize)
+  }
+
+  async #ask(authorize: NonNullable<ChannelSettings['authorize']>): Promise<void> {
     for (const { name } of this.#channels) {
       if ((await authorize(this.ctx, name)) === false) {
         throw new ChannelError(403, 'ERR_FORBIDDEN', `You may not follow ${JSON.stringify(name)}`)
@@ -61,10 +69,17 @@ export class Subscription {
     }
   }
 
-  /** What is new, at most about so many bytes of each channel. The next call reads on behind it. */
-  async read(bytes = Number.POSITIVE_INFINITY): Promise<Batch> {
+  /**
+   * What is new, at most about so many bytes of each channel. The next call reads on behind it. Nothing to wait for where
+   * somebody else has read the same.
+   */
+  read(bytes = Number.POSITIVE_INFINITY): Batch | Promise<Batch> {
     this.#grown = this.#growth()
-    const batch = await this.#feed.read(this.#channels, this.#cursor, bytes)
+    const batch = this.#feed.read(this.#channels, this.#cursor, bytes)
+    return batch instanceof Promise ? batch.then((read) => this.#readOn(read)) : this.#readOn(batch)
+  }
+
+  #readOn(batch: Batch): Batch {
     this.#cursor = batch.cursor
     return batch
   }

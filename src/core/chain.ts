@@ -52,6 +52,16 @@ export class Chain<Item extends Chained<Item>> implements Iterable<Item> {
     return true
   }
 
+  /**
+   * Takes the first out. A chain that is done with is emptied by this: where its items stayed linked, the first of them to grow
+   * old would keep all that are behind it.
+   */
+  shift(): Item | undefined {
+    const first = this.#first
+    if (first !== undefined) this.delete(first)
+    return first
+  }
+
   /** While nobody leaves: to let go of some meanwhile, take a copy. */
   [Symbol.iterator](): Iterator<Item> {
     let next = this.#first

@@ -10,7 +10,7 @@ interface Addressee {
 }
 
 interface Batch {
-  readonly to: Iterator<Addressee>
+  readonly next: () => Addressee | undefined
   readonly answer: Prepared
   /** Those who have the answer, and whose response is still to be ended. */
   readonly told: Response[]
@@ -49,11 +49,15 @@ export class Outbox {
     this.backpressure = new Backpressure({ clock, decided: () => this.#sent, left: () => this.#left, few: 0 })
   }
 
-  /** @param size how many they are */
-  send(to: Iterable<Addressee>, size: number, answer: Prepared): void {
+  /**
+   * @param next gives one after the other, and keeps nothing of whom it gave: what is written to is not to live on by those
+   *   that are still to be
+   * @param size how many they are
+   */
+  send(next: () => Addressee | undefined, size: number, answer: Prepared): void {
     this.#sent += size
     this.#left += size
-    this.#batches.push({ to: to[Symbol.iterator](), answer, told: [] })
+    this.#batches.push({ next, answer, told: [] })
     if (this.#running) return
     this.#running = true
     if (this.#begun) {
@@ -96,10 +100,10 @@ export class Outbox {
   /** Writes to the next in line. Whether there was one. */
   #write(): boolean {
     for (let batch = this.#batches[0]; batch !== undefined; batch = this.#batches[0]) {
-      const { to, answer, told } = batch
-      const next = to.next()
-      if (!next.done) {
-        const { res } = next.value
+      const { next, answer, told } = batch
+      const addressee = next()
+      if (addressee !== undefined) {
+        const { res } = addressee
         this.#left--
         const written = write(res, answer)
         if (written !== 'not' && !this.backpressure.answered(res) && written === 'open') told.push(res)

@@ -148,12 +148,12 @@ export class PlainHold {
     if (line === undefined) return 0
     if (line.places.size === this.#all.size) return this.#answerAll(prepared)
     this.#byKey.delete(key)
-    const all = Array.from(line.places, ({ held }) => held)
-    for (const held of all) {
+    const { places } = line
+    for (const { held } of places) {
       this.#all.delete(held)
       this.#count.leave(held.groups)
     }
-    return this.#send(all, all.length, prepared)
+    return this.#send(() => places.shift()?.held, places.size, prepared)
   }
 
   /** Answers all, under whatever key. @returns how many */
@@ -166,7 +166,12 @@ export class PlainHold {
     this.#all = new Chain()
     this.#byKey.clear()
     this.#count.clear()
-    return this.#send(all, all.size, answer)
+    const next = (): Held | undefined => {
+      const held = all.shift()
+      held?.line.places.delete(held.place)
+      return held
+    }
+    return this.#send(next, all.size, answer)
   }
 
   /**
@@ -213,19 +218,24 @@ export class PlainHold {
     this.#timer = undefined
   }
 
-  #send(all: Iterable<Held>, size: number, answer: Prepared): number {
+  #send(next: () => Held | undefined, size: number, answer: Prepared): number {
     if (this.#all.size === 0) {
       this.#clock.clearTimeout(this.#timer)
       this.#timer = undefined
     }
-    this.#outbox.send(all, size, answer)
+    this.#outbox.send(next, size, answer)
     return size
   }
 
   #expire(held: Held): void {
     if (!this.#all.has(held)) return
     this.forget(held)
-    this.#outbox.send([held], 1, this.#expired)
+    this.#sendHome([held])
+  }
+
+  /** @param last the one whose turn it is stands last */
+  #sendHome(last: Held[]): void {
+    if (last.length > 0) this.#outbox.send(() => last.pop(), last.length, this.#expired)
   }
 
   #startTimer(ms: number): void {
@@ -245,7 +255,7 @@ export class PlainHold {
       due.push(held)
     }
     for (const held of due) this.forget(held)
-    if (due.length > 0) this.#outbox.send(due, due.length, this.#expired)
+    this.#sendHome(due.reverse())
     if (next !== undefined) this.#startTimer(next - now)
   }
 

@@ -34,8 +34,6 @@ export class Link extends Chained<Link> implements Holder {
 export class Line extends Chain<Link> {
   readonly key: unknown
   readonly home: Home
-  /** All of them left together: whoever is decided one by one now has left already. */
-  #disbanded = false
   /** Only where a second stash replaces the first. */
   readonly #byClient: Map<string, Link> | undefined
 
@@ -50,24 +48,20 @@ export class Line extends Chain<Link> {
     return client === undefined ? undefined : this.#byClient?.get(client)
   }
 
-  override has(link: Link): boolean {
-    return !this.#disbanded && super.has(link)
-  }
-
   override push(link: Link): void {
     super.push(link)
     if (link.client !== undefined) this.#byClient?.set(link.client, link)
   }
 
   letGo(link: Link): void {
-    if (this.#disbanded || !this.delete(link)) return
+    if (!this.delete(link)) return
     if (link.client !== undefined && this.of(link.client) === link) this.#byClient?.delete(link.client)
     this.home.left(link)
   }
 
-  /** All leave at once. */
+  /** All leave at once: whoever is decided one by one now has left already. */
   disband(): void {
-    this.#disbanded = true
+    while (this.shift() !== undefined);
   }
 
   /** Those whose suspension is undecided, the first `count` of them. */
