@@ -40,7 +40,8 @@ function begin(place: number): void {
 process.on('message', (order: Order) => {
   if ('kill' in order) {
     const worker = workers[order.kill]
-    if (worker instanceof Worker) void worker.terminate()
+    // terminate() in the middle of the reading of a request ends the whole process: a fatal error of Node's own HTTP parser
+    if (worker instanceof Worker) worker.postMessage({ exit: true })
     else worker?.kill('SIGKILL')
   } else if ('block' in order) {
     const block = blocks[order.block] as Int32Array

@@ -31,7 +31,9 @@ app.use(continuations())
 const [subscriber, publisher] = [channel.subscriber(), channel.publisher()]
 app.use((ctx, next) => (ctx.method === 'POST' ? publisher : subscriber)(ctx, next))
 
-port.on('message', (message: { block?: true }) => {
+port.on('message', (message: { block?: true; exit?: true }) => {
+  // without a word: what it was in the middle of ends with it
+  if (message.exit) process.exit()
   // as a thread that is in the middle of something long
   if (message.block && block !== undefined) Atomics.wait(block, 0, 1)
 })
