@@ -53,6 +53,41 @@ describe('Feed', () => {
     assert.deepEqual([await count(all), await count(1), await count(all), await count(1)], [2, 1, 2, 1])
   })
 
+  it('keeps few of those that ask from wherever they like, and the last of them', async () => {
+    const reads: unknown[] = []
+    const { read } = log
+    log.read = (...asked) => {
+      reads.push(asked[1])
+      return read.apply(log, asked)
+    }
+    const cursors = Array.from({ length: 100 }, (_, n) => feed.cursorOf(`other-${n}`, ['news']))
+    for (const cursor of cursors) await feed.read([channel], cursor, all)
+    assert.equal(reads.length, 100)
+    for (const cursor of cursors.slice(-16)) assert.ok(!(feed.read([channel], cursor, all) instanceof Promise))
+    assert.equal(reads.length, 100)
+    for (const cursor of cursors.slice(0, -16)) await feed.read([channel], cursor, all)
+    assert.equal(reads.length, 184)
+    // the same place by another way is the same batch
+    const again = feed.cursorOf('other-83', ['news'])
+    assert.notEqual(again, cursors[83])
+    assert.equal(await feed.read([channel], again, all), await feed.read([channel], cursors[83] as typeof again, all))
+    assert.equal(reads.length, 184)
+  })
+
+  it('forgets all of them when the channel grows, whatever became of those that came after', async () => {
+    const cursor = oldest()
+    await feed.read([channel], cursor, all)
+    const { read } = log
+    log.read = () => Promise.reject(new Error('away'))
+    for (let n = 0; n < 20; n++) {
+      await assert.rejects(async () => feed.read([channel], feed.cursorOf(`other-${n}`, ['news']), all))
+    }
+    log.read = read
+    await channel.publish(2)
+    const grown = await feed.read([channel], cursor, all)
+    assert.equal(JSON.parse(String(grown.json)).messages.length, 2)
+  })
+
   it('what comes after the channel has grown is kept for nobody', async () => {
     const cursor = oldest()
     const reading = feed.read([channel], cursor, all)

@@ -4,6 +4,12 @@ import type { Channel } from './channel.js'
 import { type Cursor, formatCursor, parseCursor } from './cursor.js'
 
 /**
+ * So many batches are kept at most: the one that nearly all want, and those of some who lag behind. Each may have the whole
+ * backlog written out, and a client may ask from wherever it likes.
+ */
+const MOST = 16
+
+/**
  * Reads channels for those that follow them. Who reads the same from the same place between two messages gets the same
  * batch, and so the same bytes: it is read and written out once.
  */
@@ -22,7 +28,7 @@ export class Feed {
 
   /** A channel has grown: what was read before is no longer all there is. */
   forget(): void {
-    if (this.#batches.size === 0) return
+    // also where they are empty: what is still being read puts itself into those that were there when it began
     this.#batches = new Map()
     this.#known = new Map()
   }
@@ -53,7 +59,7 @@ export class Feed {
     const known = this.#known
     const batch = await this.#promised(channels, cursor, bytes)
     // the channel may have grown meanwhile, and then nobody looks there any more
-    known.set(cursor, { bytes, batch })
+    keep(known, cursor, { bytes, batch })
     return batch
   }
 
@@ -64,7 +70,7 @@ export class Feed {
     if (known !== undefined) return known
     const batch = this.#read(channels, cursor, bytes)
     const batches = this.#batches
-    batches.set(key, batch)
+    keep(batches, key, batch)
     batch.catch(() => batches.delete(key))
     return batch
   }
@@ -77,5 +83,14 @@ export class Feed {
       }),
     )
     return batchOf(readings, cursor, this.named)
+  }
+}
+
+/** Lets go of the oldest where there are too many. */
+function keep<Key, Value>(kept: Map<Key, Value>, key: Key, value: Value): void {
+  kept.set(key, value)
+  for (const oldest of kept.keys()) {
+    if (kept.size <= MOST) return
+    kept.delete(oldest)
   }
 }
