@@ -248,6 +248,18 @@ describe('a channel that is polled', () => {
     assert.equal((await asking).status, 204)
   })
 
+  it('whoever comes after a close() is woken by the log again', async () => {
+    const log = new MemoryLog()
+    await open({ log })
+    await served.get('/?wait=0')
+    await channel.close()
+    const asking = served.get('/')
+    await waiting()
+    // what this channel publishes wakes by itself
+    await new Channel('news', { log }).publish('from elsewhere')
+    assert.deepEqual(data(await asking), ['from elsewhere'])
+  })
+
   describe('authorize', () => {
     it('is asked when a request comes, and again when it is woken', async () => {
       const asked: string[] = []

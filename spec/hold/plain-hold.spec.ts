@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { connect } from 'node:net'
 import { inspect } from 'node:util'
 import Koa from 'koa'
+import type { Held } from '../../src/hold/plain-hold.js'
 import { type PlainAnswer, PlainHold, type PlainHoldOptions } from '../../src/index.js'
 import { turn, until } from '../support/gate.js'
 import { ManualClock } from '../support/manual-clock.js'
@@ -85,6 +86,23 @@ describe('PlainHold', () => {
     assert.deepEqual([(await a3).body, (await b).body], ['two', 'three'])
   })
 
+  it('who is answered holds on to nobody who came before or after', async () => {
+    await open()
+    const closed: Held[] = []
+    clients.forget = (held) => closed.push(held)
+    const asking = ['/a', '/a', '/b', '/a'].map((path) => served.get(path))
+    await held(4)
+    clients.answer('a', { body: 'one' })
+    asking.push(served.get('/b'))
+    await held(2)
+    clients.broadcast({ body: 'two' })
+    await Promise.all(asking)
+    await until(() => closed.length === 5)
+    for (const { before, after, place } of closed) {
+      assert.deepEqual([before, after, place.before, place.after], [undefined, undefined, undefined, undefined])
+    }
+  })
+
   it('writes right after what sends answers off, never within, and what is sent off later in that turn in the next', async () => {
     const sent = new Map<string, () => boolean>()
     await open({}, (app) => {
@@ -107,9 +125,15 @@ describe('PlainHold', () => {
     assert.deepEqual(done(), [true, false])
     await turn()
     await until(() => sent.get('/b')?.() === true)
+    asking.push(served.get('/a'))
+    await held(1)
+    await turn()
+    clients.answer('a', { body: 'three' })
+    await jobs()
+    assert.deepEqual(done(), [true, true])
     assert.deepEqual(
       (await Promise.all(asking)).map(({ body }) => body),
-      ['one', 'two'],
+      ['one', 'two', 'three'],
     )
   })
 

@@ -42,13 +42,11 @@ export class Subscription {
 
   /** The channels ring from now on, and know that this one is here. Nothing to wait for where they do already. */
   begin(): Promise<void> | undefined {
-    const { continuation } = this.ctx
-    const readying = this.#channels.map((channel) => channel.ready()).filter((ready) => ready !== undefined)
-    const join = (): void => {
-      this.#seats = this.#channels.map((channel) => channel.join(continuation))
+    for (const channel of this.#channels) {
+      const readying = channel.ready()
+      if (readying !== undefined) return readying.then(() => this.begin())
     }
-    if (readying.length > 0) return Promise.all(readying).then(join)
-    join()
+    this.#seats = this.#channels.map((channel) => channel.join(this.ctx.continuation))
     return undefined
   }
 

@@ -9,7 +9,7 @@ import { qos } from '../../../src/flow/qos.js'
 import { ContinuationManager, continuations, PlainHold } from '../../../src/index.js'
 import { gate, turn, until } from '../../support/gate.js'
 import { forEachKoa } from '../../support/koas.js'
-import { type Served, serve } from '../../support/serve.js'
+import { type Asking, type Served, serve } from '../../support/serve.js'
 
 /** A client that leaves without a word. */
 function client(served: Served): Socket {
@@ -28,6 +28,15 @@ describe('what waits for the end of a response by on-finished, as Koa does', () 
     clients = new ContinuationManager()
   })
   afterEach(() => served.close())
+
+  /** Of one that is held: its end is heard of when it has its answer, and not before. */
+  async function heardOnce(ends: number[], asking: Asking, answer: () => unknown): Promise<void> {
+    assert.deepEqual(ends, [])
+    answer()
+    assert.equal((await asking).body, 'news')
+    await until(() => ends.length > 0)
+    assert.deepEqual(ends, [200])
+  }
 
   const codes = () => served.errors.map((error) => (error as NodeJS.ErrnoException).code)
 
@@ -71,11 +80,7 @@ describe('what waits for the end of a response by on-finished, as Koa does', () 
       )
       const asking = served.get('/')
       await parked()
-      assert.deepEqual(ends, [])
-      clients.resume()
-      assert.equal((await asking).body, 'news')
-      await until(() => ends.length > 0)
-      assert.deepEqual(ends, [200])
+      await heardOnce(ends, asking, () => clients.resume())
     })
 
     it('others that came after Koa was told to wait no more hear of the true end as well', async () => {
@@ -99,11 +104,7 @@ describe('what waits for the end of a response by on-finished, as Koa does', () 
       await parked()
       clients.resume()
       await parked()
-      assert.deepEqual(ends, [])
-      clients.resume()
-      assert.equal((await asking).body, 'news')
-      await until(() => ends.length > 0)
-      assert.deepEqual(ends, [200])
+      await heardOnce(ends, asking, () => clients.resume())
     })
 
     it('an error of the connection while it is parked is reported once, as by Koa', async () => {
@@ -215,11 +216,7 @@ describe('what waits for the end of a response by on-finished, as Koa does', () 
         )
         const asking = served.get('/')
         await until(() => hold.size === 1)
-        assert.deepEqual(ends, [])
-        hold.broadcast({ body: 'news' })
-        assert.equal((await asking).body, 'news')
-        await until(() => ends.length > 0)
-        assert.deepEqual(ends, [200])
+        await heardOnce(ends, asking, () => hold.broadcast({ body: 'news' }))
       })
 
       it('a client that leaves in whatever way is no error', async () => {
