@@ -27,7 +27,7 @@ export class BareHost implements Host {
       jitter: 0,
       random: () => 0,
       clock,
-      queue: { push: (life) => this.woken.push(life) },
+      queue: { push: (next) => this.woken.push(next as Life) },
     }
   }
 

@@ -1,4 +1,5 @@
 import { GAP } from '../client/wire.js'
+import { Chunk } from '../koa/chunk.js'
 import type { Reading, Stored } from '../log/log.js'
 import { type Cursor, formatCursor } from './cursor.js'
 
@@ -17,9 +18,9 @@ export interface Batch {
   /** The answer to a poll. */
   readonly json: Buffer
   /** As server-sent events. */
-  readonly events: Buffer
+  readonly events: Chunk
   /** As newline-delimited JSON. */
-  readonly lines: Buffer
+  readonly lines: Chunk
 }
 
 interface Item extends Stored {
@@ -60,8 +61,8 @@ class Written implements Batch {
   readonly #named: boolean
   readonly #items: readonly Item[]
   #json: Buffer | undefined
-  #events: Buffer | undefined
-  #lines: Buffer | undefined
+  #events: Chunk | undefined
+  #lines: Chunk | undefined
 
   constructor(items: readonly Item[], cursor: Cursor, start: string, place: string, gap: boolean, named: boolean) {
     this.#items = items
@@ -82,8 +83,8 @@ class Written implements Batch {
     return this.#json
   }
 
-  get events(): Buffer {
-    this.#events ??= Buffer.from(
+  get events(): Chunk {
+    this.#events ??= new Chunk(
       this.#withGap(
         (place) => `id: ${place}\nevent: ${GAP}\ndata: {"gap":true}\n\n`,
         ({ place, event, data, channel }) => {
@@ -97,8 +98,8 @@ class Written implements Batch {
     return this.#events
   }
 
-  get lines(): Buffer {
-    this.#lines ??= Buffer.from(
+  get lines(): Chunk {
+    this.#lines ??= new Chunk(
       this.#withGap(
         (place) => `{"gap":true,"cursor":${JSON.stringify(place)}}\n`,
         (item) => `${this.#message(item, this.#named)}\n`,

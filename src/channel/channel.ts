@@ -1,8 +1,10 @@
 import type Koa from 'koa'
+import { turnsOf } from '../koa/boundary.js'
 import { Chain, Chained, checkDrainOptions, type Drained, type DrainOptions, drain, invalid } from '../koa/checks.js'
 import type { Log } from '../log/log.js'
 import { ContinuationManager } from '../manager/manager.js'
 import { ChannelError } from './errors.js'
+import { type Ear, Fan } from './fan.js'
 import { Feed } from './feed.js'
 import { type ChannelOptions, type ChannelSettings, channelSettings } from './options.js'
 import { messageOf, publishedBy, type Receipt } from './publish.js'
@@ -20,6 +22,9 @@ export class Seat extends Chained<Seat> {
     this.continuation = continuation
   }
 }
+
+/** Under which those wait that listen: they are told of news, not resumed. */
+const LISTENING = Symbol('listening')
 
 /**
  * Messages for whoever follows: kept in a bounded log, and read from cursors.
@@ -44,6 +49,8 @@ export class Channel {
   readonly #settings: ChannelSettings
   readonly #feeds = new Set<Feed>()
   readonly #here = new Chain<Seat>()
+  /** Nearly always there is one. */
+  #fans: Fan[] = []
   #growth = 0
   #woken = 0
   #tailing: Promise<() => void> | undefined
@@ -170,6 +177,7 @@ export class Channel {
   /** Sends everybody home, polls with 204, and lets go of the log's bell. The messages stay where they are. */
   async close(): Promise<void> {
     this.waiters.complete()
+    this.waiters.complete(LISTENING)
     const tailing = this.#tailing
     this.#tailing = undefined
     this.#rings = false
@@ -214,9 +222,32 @@ export class Channel {
     return seat
   }
 
+  /** @internal It waits as others do, and is told whenever the channel grows, until it leaves its chain. */
+  listen(continuation: Continuation, ear: Ear): void {
+    this.waiters.stash(continuation, LISTENING)
+    this.#fanOf(continuation).push(ear)
+  }
+
+  #fanOf(continuation: Continuation): Fan {
+    const turns = turnsOf(continuation)
+    const { priority } = continuation
+    let fan = this.#fans.find((one) => one.turns === turns && one.priority === priority)
+    if (fan === undefined) {
+      fan = new Fan(turns, priority)
+      this.#fans = [...this.#fans.filter(({ size }) => size > 0), fan]
+    }
+    return fan
+  }
+
   #ring(): void {
     this.#growth++
     for (const feed of this.#feeds) feed.forget()
-    this.#woken += this.waiters.broadcast()
+    let listening = 0
+    for (const fan of this.#fans) {
+      listening += fan.size
+      this.#woken += fan.grown()
+    }
+    // all at once is quicker
+    this.#woken += listening === 0 ? this.waiters.broadcast() : this.waiters.resume()
   }
 }

@@ -18,7 +18,7 @@ export class Feed {
   readonly named: boolean
   #batches = new Map<string, Promise<Batch>>()
   /** Those that are there, by the very cursor that they were asked for with: the same for all who came by the same way. */
-  #known = new Map<Cursor, { readonly bytes: number; readonly batch: Batch }>()
+  #known = new Map<Cursor, { readonly bytes: number; readonly batch: Batch | Promise<Batch> }>()
   /** What was parsed last: whoever was told the same comes back with the same. */
   #parsed: { readonly text: string | undefined; readonly names: readonly string[]; readonly cursor: Cursor } | undefined
 
@@ -55,12 +55,17 @@ export class Feed {
     return known?.bytes === bytes ? known.batch : this.#lookUp(channels, cursor, bytes)
   }
 
-  async #lookUp(channels: readonly Channel[], cursor: Cursor, bytes: number): Promise<Batch> {
+  #lookUp(channels: readonly Channel[], cursor: Cursor, bytes: number): Promise<Batch> {
+    // the channel may grow meanwhile, and then nobody looks there any more
     const known = this.#known
-    const batch = await this.#promised(channels, cursor, bytes)
-    // the channel may have grown meanwhile, and then nobody looks there any more
-    keep(known, cursor, { bytes, batch })
-    return batch
+    const reading = this.#promised(channels, cursor, bytes)
+    keep(known, cursor, { bytes, batch: reading })
+    const isKept = (): boolean => known.get(cursor)?.batch === reading
+    reading.then(
+      (batch) => isKept() && known.set(cursor, { bytes, batch }),
+      () => isKept() && known.delete(cursor),
+    )
+    return reading
   }
 
   #promised(channels: readonly Channel[], cursor: Cursor, bytes: number): Promise<Batch> {

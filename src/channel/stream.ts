@@ -1,6 +1,9 @@
+import type Koa from 'koa'
 import { CHANNELS, EVENT_STREAM } from '../client/wire.js'
 import { DrainError } from '../koa/checks.js'
+import { type Chunk, type Full, writeChunk } from '../koa/chunk.js'
 import type { Batch } from './batch.js'
+import type { Listening } from './fan.js'
 import type { Asked } from './request.js'
 import type { Subscription } from './subscription.js'
 
@@ -13,7 +16,7 @@ interface Format {
   readonly named: string
   /** Tells the place before the first message, so that a reader who is cut off at once can come back. */
   start(place: string): string
-  of(batch: Batch): Buffer
+  of(batch: Batch): Chunk
   readonly heartbeat: string
   /** Tells the reader to come back after so many milliseconds, where there is a way to say it. */
   retry(ms: number): string
@@ -45,71 +48,194 @@ const formats: Record<'events' | 'lines', Format> = {
  * It reads from the log only as much as the socket takes, so a reader that stalls costs no more than what is on its way
  * to it; if it stalls for too long it is cut off.
  */
-export async function stream(subscription: Subscription, { way }: Asked & { way: 'events' | 'lines' }): Promise<void> {
-  const { ctx, settings } = subscription
-  const { heartbeat, age, bytes, stall } = settings.stream
-  const { res } = ctx
-  const { continuation } = ctx
-  const format = formats[way]
-  const first = await subscription.read(PAGE)
+export function stream(subscription: Subscription, { way }: Asked & { way: 'events' | 'lines' }): Promise<void> {
+  return new Stream(subscription, formats[way]).run()
+}
 
-  ctx.respond = false
-  res.statusCode = 200
-  res.setHeader('Content-Type', format.type)
-  // compression would keep events back
-  res.setHeader('Cache-Control', 'no-store, no-transform')
-  res.setHeader('X-Accel-Buffering', 'no')
+/**
+ * One that is up to date waits, and goes on waiting while it writes what comes: that takes no promise, no timer and no place in a
+ * manager anew. Whatever else there is to do it does between two waits.
+ */
+class Stream implements Listening {
+  readonly #subscription: Subscription
+  readonly #format: Format
+  readonly #end: number
+  /** Bytes. */
+  #sent = 0
+  /** When it was written to. */
+  #last = 0
+  /** It waits, and what comes is written meanwhile. */
+  #listens = false
+  /** What comes is on its way from the log. */
+  #reads = false
+  /** It takes nothing more for now. */
+  #full: Full | undefined
+  readonly #continuation: Koa.Context['continuation']
 
-  const end = settings.now() + age
-  let sent = 0
-  const write = async (chunk: string | Buffer): Promise<boolean> => {
-    sent += chunk.length
-    return res.write(chunk) || drained()
-  }
-  const drained = async (): Promise<boolean> => {
-    const resume = (): void => {
-      continuation.resume()
-    }
-    const end = settings.now() + stall
-    for (;;) {
-      const waiting = continuation.wait(Math.max(1, end - settings.now()))
-      res.once('drain', resume)
-      const outcome = await waiting
-      res.off('drain', resume)
-      // a drain lets the time run out early: who takes what is written may still have all of it
-      if (outcome === 'expired' && settings.now() < end) continue
-      if (outcome === 'expired') res.destroy()
-      return outcome === 'resumed'
-    }
+  constructor(subscription: Subscription, format: Format) {
+    this.#continuation = subscription.ctx.continuation
+    this.#subscription = subscription
+    this.#format = format
+    this.#end = subscription.settings.now() + subscription.settings.stream.age
   }
 
-  try {
-    // a batch that says where it begins needs no start of its own
-    const start = (subscription.named ? format.named : '') + (first.gap ? '' : format.start(first.start))
-    let going = await write(Buffer.concat([Buffer.from(start), format.of(first)]))
-    for (let news = first.news; going && sent < bytes; ) {
-      if (!news) {
-        const left = end - settings.now()
-        if (left <= 0) break
-        const outcome = await subscription.wait(Math.min(heartbeat, left))
-        if (outcome === 'completed' || outcome === 'disconnected') break
-        if (outcome === 'expired') {
-          if (settings.now() < end) going = await write(format.heartbeat)
-          continue
+  /** One function and no more: what waits in each is kept for as long as the stream. */
+  async run(): Promise<void> {
+    const subscription = this.#subscription
+    const { ctx, settings } = subscription
+    const { heartbeat, bytes } = settings.stream
+    const { res } = ctx
+    const format = this.#format
+    const first = await subscription.read(PAGE)
+    this.#begin()
+    try {
+      // a batch that says where it begins needs no start of its own
+      const start = (subscription.named ? format.named : '') + (first.gap ? '' : format.start(first.start))
+      let going = await this.#write(Buffer.concat([Buffer.from(start), format.of(first).bytes]))
+      for (let news = first.news; going && this.#sent < bytes; ) {
+        if (!news) {
+          const now = settings.now()
+          if (now >= this.#end) break
+          const last = this.#last
+          this.#listens = true
+          const outcome = await subscription.listen(Math.max(1, Math.min(last + heartbeat, this.#end) - now), this)
+          this.#listens = false
+          subscription.unlisten()
+          if (outcome === 'completed' || outcome === 'disconnected') break
+          if (this.#full !== undefined) {
+            going = await this.#drained()
+            continue
+          }
+          if (outcome === 'expired') {
+            if (this.#last === last && settings.now() < this.#end) going = await this.#write(format.heartbeat)
+            continue
+          }
+          const authorizing = subscription.authorize()
+          if (authorizing !== undefined) await authorizing
         }
-        const authorizing = subscription.authorize()
-        if (authorizing !== undefined) await authorizing
+        const batch = await subscription.read(PAGE)
+        news = batch.news
+        if (news) going = await this.#write(format.of(batch).bytes)
       }
-      const batch = await subscription.read(PAGE)
-      news = batch.news
-      if (news) going = await write(format.of(batch))
+    } catch (error) {
+      if (error instanceof DrainError) res.write(format.retry(Math.ceil((0.5 + 2 * settings.random()) * 1_000)))
+      // there is no other way to tell a client in the middle of a stream; it comes back, and is refused by its status
+      else if (!isRefusal(error)) ctx.app.emit('error', error, ctx)
+    } finally {
+      this.#listens = false
+      subscription.unlisten()
+      res.end()
     }
-  } catch (error) {
-    if (error instanceof DrainError) res.write(format.retry(Math.ceil((0.5 + 2 * settings.random()) * 1_000)))
-    // there is no other way to tell a client in the middle of a stream; it comes back, and is refused by its status
-    else if (!isRefusal(error)) ctx.app.emit('error', error, ctx)
-  } finally {
-    res.end()
+  }
+
+  #begin(): void {
+    const { ctx } = this.#subscription
+    const { res } = ctx
+    ctx.respond = false
+    res.statusCode = 200
+    res.setHeader('Content-Type', this.#format.type)
+    // compression would keep events back
+    res.setHeader('Cache-Control', 'no-store, no-transform')
+    res.setHeader('X-Accel-Buffering', 'no')
+  }
+
+  /** @returns whether to go on */
+  async #write(chunk: string | Buffer): Promise<boolean> {
+    const { res } = this.#subscription.ctx
+    this.#written(chunk.length)
+    if (!res.write(chunk)) this.#fill(res)
+    return this.#drained()
+  }
+
+  #written(bytes: number): void {
+    this.#sent += bytes
+    this.#last = this.#subscription.settings.now()
+  }
+
+  #fill(full: Full): void {
+    this.#full = full
+    full.once('drain', this.#empty)
+  }
+
+  readonly #empty = (): void => {
+    this.#full = undefined
+    this.#continuation.resume()
+  }
+
+  /** Waits until what is written has been taken. @returns whether to go on */
+  async #drained(): Promise<boolean> {
+    const { ctx, settings } = this.#subscription
+    const end = settings.now() + settings.stream.stall
+    while (this.#full !== undefined) {
+      const outcome = await this.#continuation.wait(Math.max(1, end - settings.now()))
+      if (outcome === 'completed' || outcome === 'disconnected') return false
+      // a drain of the server lets the time run out early: who takes what is written may still have all of it
+      if (outcome === 'expired' && settings.now() >= end) {
+        ctx.res.destroy()
+        return false
+      }
+    }
+    return true
+  }
+
+  /** It waits, and nobody has decided anything. */
+  get #isListening(): boolean {
+    return this.#listens && this.#continuation.phase === 'suspended'
+  }
+
+  news(): void {
+    try {
+      if (!this.#reads) this.#tell()
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  /** Writes what has come. */
+  #tell(): void {
+    const subscription = this.#subscription
+    while (this.#isListening) {
+      const { growth } = subscription
+      const batch = subscription.peek(PAGE)
+      if (batch instanceof Promise) {
+        this.#reads = true
+        this.#tellLate(batch, growth)
+        return
+      }
+      this.#pass(batch, growth)
+      if (!batch.news) return
+    }
+  }
+
+  async #tellLate(reading: Promise<Batch>, growth: number): Promise<void> {
+    const subscription = this.#subscription
+    const { cursor } = subscription
+    try {
+      const batch = await reading
+      this.#reads = false
+      // where it did not listen all the time, it may have read on from there by itself
+      if (this.#isListening && subscription.cursor === cursor) this.#pass(batch, growth)
+      if (batch.news || subscription.isBehind) this.#tell()
+    } catch (error) {
+      this.#reads = false
+      this.#fail(error)
+    }
+  }
+
+  #fail(error: unknown): void {
+    if (this.#listens) this.#continuation.fail(error)
+  }
+
+  /** Writes a batch without waiting for anything. */
+  #pass(batch: Batch, growth: number): void {
+    const { ctx, settings } = this.#subscription
+    this.#subscription.take(batch, growth)
+    if (!batch.news) return
+    const chunk = this.#format.of(batch)
+    this.#written(chunk.bytes.length)
+    const full = writeChunk(ctx.res, chunk)
+    if (full !== undefined) this.#fill(full)
+    if (full !== undefined || this.#sent >= settings.stream.bytes) this.#continuation.resume()
   }
 }
 

@@ -3,6 +3,7 @@ import type { Batch } from './batch.js'
 import type { Channel, Seat } from './channel.js'
 import type { Cursor } from './cursor.js'
 import { ChannelError } from './errors.js'
+import { Ear, type Listening } from './fan.js'
 import type { Feed } from './feed.js'
 import type { ChannelSettings } from './options.js'
 
@@ -18,6 +19,7 @@ export class Subscription {
   #grown = -1
   /** In each of the channels. */
   #seats: readonly Seat[] = []
+  #ears: readonly Ear[] | undefined
 
   constructor(
     ctx: Koa.Context,
@@ -72,14 +74,32 @@ export class Subscription {
    * somebody else has read the same.
    */
   read(bytes = Number.POSITIVE_INFINITY): Batch | Promise<Batch> {
-    this.#grown = this.#growth()
-    const batch = this.#feed.read(this.#channels, this.#cursor, bytes)
-    return batch instanceof Promise ? batch.then((read) => this.#readOn(read)) : this.#readOn(batch)
+    const { growth } = this
+    const batch = this.peek(bytes)
+    return batch instanceof Promise ? batch.then((read) => this.take(read, growth)) : this.take(batch, growth)
   }
 
-  #readOn(batch: Batch): Batch {
+  /** What is new; the next call gives it again, as long as it is not taken. */
+  peek(bytes: number): Batch | Promise<Batch> {
+    return this.#feed.read(this.#channels, this.#cursor, bytes)
+  }
+
+  /** @param growth of the channels, from before it was read */
+  take(batch: Batch, growth: number): Batch {
+    // behind news there may be more
+    this.#grown = batch.news ? -1 : growth
     this.#cursor = batch.cursor
     return batch
+  }
+
+  /** Where the next call reads on. Another object whenever something was taken. */
+  get cursor(): Cursor {
+    return this.#cursor
+  }
+
+  /** What was taken last was not the end, or a channel has grown since its reading began. */
+  get isBehind(): boolean {
+    return this.growth !== this.#grown
   }
 
   /**
@@ -87,14 +107,34 @@ export class Subscription {
    * `read` began, it does not wait.
    */
   wait(ms: number): Outcome | Promise<Outcome> {
-    if (this.#growth() !== this.#grown) return 'resumed'
+    if (this.isBehind) return 'resumed'
     const { continuation } = this.ctx
     // stashed first: an older request of the client makes room, and where nobody is to wait any more it does not begin
     for (const channel of this.#channels) channel.waiters.stash(continuation)
     return continuation.wait(ms)
   }
 
-  #growth(): number {
+  /**
+   * The same for one who need not be resumed to go on: it is told whenever a channel grows, until it calls `unlisten`. Where
+   * somebody is to be asked whether it still may, or a newer request of its client takes its place, it waits as a poll does.
+   */
+  listen(ms: number, listening: Listening): Outcome | Promise<Outcome> {
+    const { authorize, clientId } = this.settings
+    if (authorize !== undefined || clientId !== undefined) return this.wait(ms)
+    if (this.isBehind) return 'resumed'
+    const { continuation } = this.ctx
+    const ears = this.#ears ?? this.#channels.map(() => new Ear(listening))
+    this.#ears = ears
+    for (const [place, channel] of this.#channels.entries()) channel.listen(continuation, ears[place] as Ear)
+    return continuation.wait(ms)
+  }
+
+  unlisten(): void {
+    for (const ear of this.#ears ?? []) ear.chain?.delete(ear)
+  }
+
+  /** Grows when any of the channels does. */
+  get growth(): number {
     let growth = 0
     for (const channel of this.#channels) growth += channel.growth
     return growth

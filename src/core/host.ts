@@ -1,7 +1,18 @@
 import type { Clock } from './clock.js'
 import type { ContinuationContext } from './continuation.js'
 import type { JobLane } from './jobs.js'
-import type { Life } from './life.js'
+
+/** What is to do something in its turn. */
+export interface Wakeable {
+  /** @returns `false` where what goes on does not ask whether the turn is `spent()` */
+  wake(): boolean
+}
+
+export interface Turns {
+  push(next: Wakeable, priority: number): void
+  /** Where whoever was woken is to wait before its handler runs. */
+  spent?(): Promise<void> | undefined
+}
 
 /** What holds for all requests of one boundary. */
 export interface Policy {
@@ -11,12 +22,8 @@ export interface Policy {
   readonly jitter: number
   readonly random: () => number
   readonly clock: Clock
-  /** Those whose suspension is decided wait there for their turn. */
-  readonly queue: {
-    push(life: Life, priority: number): void
-    /** Where whoever was woken is to wait before its handler runs. */
-    spent?(): Promise<void> | undefined
-  }
+  /** Those whose suspension is decided wait there for their turn, and those who have something to write meanwhile. */
+  readonly queue: Turns
   /** Resolves when what those have sent is read who were put off, if any were. */
   letAllIn?(): Promise<void>
 }

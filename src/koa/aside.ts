@@ -16,7 +16,7 @@ export function asideSettings(options: ContinuationsOptions): AsideSettings {
   const { total = Number.POSITIVE_INFINITY } = options.limits ?? {}
   const settings = settingsOf({ ...options, limits: { total, perClient: Number.POSITIVE_INFINITY } })
   const relay = new Relay(settings.clock)
-  return { ...settings, relay, queue: { push: (life) => relay.push(() => life.wake()) } }
+  return { ...settings, relay, queue: { push: (next) => relay.push(() => next.wake()) } }
 }
 
 /**

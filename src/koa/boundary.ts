@@ -1,6 +1,7 @@
 import type Koa from 'koa'
 import { type Continuation, Undispatch } from '../core/continuation.js'
 import { BoundaryError, DispatchLimitError } from '../core/errors.js'
+import type { Turns } from '../core/host.js'
 import type { Verdict } from '../core/life.js'
 import { shown } from '../core/options.js'
 import { passageOf, reenterAll } from './passage.js'
@@ -120,6 +121,11 @@ const uncovered =
 /** A boundary stands above: what is below may be dispatched more than once. */
 export function hasBoundary(ctx: Koa.Context): boolean {
   return (ctx as Held)[HOST] !== undefined
+}
+
+/** Where those of a continuation's boundary wait for their dispatch. */
+export function turnsOf({ context }: Continuation): Turns {
+  return (context as Held)[HOST]?.policy.queue as Turns
 }
 
 /** A suspension is in force that nobody has dealt with yet. */

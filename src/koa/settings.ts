@@ -2,7 +2,7 @@ import type Koa from 'koa'
 import { Chain } from '../core/chain.js'
 import { type Clock, systemClock } from '../core/clock.js'
 import { HoldCount } from '../core/hold-count.js'
-import type { Policy } from '../core/host.js'
+import type { Policy, Wakeable } from '../core/host.js'
 import type { Life } from '../core/life.js'
 import { checkCount, checkFunction, checkNumber, checkOptions, checkRange } from '../core/options.js'
 import { WakeQueue } from '../core/wake-queue.js'
@@ -84,7 +84,7 @@ export function settingsOf(options: ContinuationsOptions = {}): Settings {
   checkFunction('random', random)
 
   const holds = new HoldCount({ total, perClient }, random)
-  const queue = new WakeQueue<Life>({ budget, clock, wake: (life) => life.wake() })
+  const queue = new WakeQueue<Wakeable>({ budget, clock, wake: (next) => next.wake() })
   const backpressure = new Backpressure({ clock, decided: () => queue.pushed, left: () => queue.size, few: MANY })
   return {
     timeout,

@@ -1,0 +1,604 @@
+import assert from 'node:assert/strict'
+import { connect } from 'node:net'
+import Koa from 'koa'
+import { Ear, Fan } from '../../src/channel/fan.js'
+import { Channel, type ChannelOptions, continuations, Hub, MemoryLog } from '../../src/index.js'
+import type { After, Position } from '../../src/log/log.js'
+import { type Following, follow } from '../support/following.js'
+import { gate, turn, until } from '../support/gate.js'
+import { ManualClock } from '../support/manual-clock.js'
+import { type Served, serve } from '../support/serve.js'
+import { askHttp2, serveHttp2 } from '../support/serve-http2.js'
+
+const events = { accept: 'text/event-stream' }
+
+/** The numbers that were sent to it, each an event. */
+const seen = ({ text }: Following) => [...text.matchAll(/^data: (\d+)$/gm)].map(([, number]) => Number(number))
+const turns = async (): Promise<void> => {
+  for (let count = 0; count < 5; count++) await turn()
+}
+const upTo = (count: number) => Array.from({ length: count }, (_, place) => place + 1)
+
+describe('a stream that listens', () => {
+  let served: Served
+  let channel: Channel
+  let clock: ManualClock
+  afterEach(() => served.close())
+
+  async function open(options: ChannelOptions = {}, above: (app: Koa) => void = () => {}): Promise<void> {
+    clock = new ManualClock()
+    channel = new Channel('news', { now: clock.now, ...options })
+    const app = new Koa()
+    above(app)
+    app.use(continuations({ clock }))
+    app.use((ctx, next) => {
+      ctx.continuation.priority = Number(ctx.query['priority'] ?? 0)
+      return next()
+    })
+    app.use(channel.subscriber())
+    served = await serve(app)
+  }
+
+  const waiting = (count = 1) => until(() => channel.waiters.size === count)
+
+  it('keeps its place among those that wait, and waits on, while it is told of one message after the other', async () => {
+    await open()
+    const stream = await follow(served.url, events)
+    await waiting()
+    const [continuation] = [...channel.waiters]
+    const since = continuation?.since
+    clock.advance(1_000)
+    for (const n of upTo(5)) {
+      const { woken } = await channel.publish(n)
+      assert.equal(woken, 1)
+      await until(() => seen(stream).length === n)
+      assert.equal(channel.waiters.size, 1)
+    }
+    assert.deepEqual([[...channel.waiters][0], continuation?.since], [continuation, since])
+    stream.close()
+    await waiting(0)
+    assert.equal((await channel.publish(6)).woken, 0)
+  })
+
+  it('gets each message once and in order, however many come before its turn', async () => {
+    await open()
+    const streams = await Promise.all(upTo(20).map(() => follow(served.url, events)))
+    await waiting(20)
+    const receipts = []
+    for (const n of upTo(30)) receipts.push(await channel.publish(n))
+    for (const stream of streams) {
+      await until(() => seen(stream).length >= 30)
+      assert.deepEqual(seen(stream), upTo(30))
+      stream.close()
+    }
+    assert.equal(receipts[0]?.woken, 20)
+    // those that have their turn still to come are not woken by the next message
+    assert.ok(receipts.every(({ woken }) => woken <= 20))
+    await until(() => channel.size === 0)
+  })
+
+  it('counts, and tells, polls and streams alike', async () => {
+    await open()
+    const stream = await follow(served.url, events)
+    await waiting(1)
+    const poll = served.get('/?wait=60')
+    await waiting(2)
+    assert.equal((await channel.publish(1)).woken, 2)
+    assert.equal((await poll).status, 200)
+    await until(() => seen(stream).length === 1)
+    stream.close()
+    await waiting(0)
+    const alone = served.get('/?wait=60')
+    await waiting(1)
+    assert.equal((await channel.publish(2)).woken, 1)
+    assert.equal((await alone).status, 200)
+  })
+
+  it('a heartbeat comes when nothing was written for so long, not when it has waited for so long', async () => {
+    await open({ stream: { heartbeat: 5_000 } })
+    const stream = await follow(served.url, events)
+    await waiting()
+    clock.advance(3_000)
+    await channel.publish(1)
+    await until(() => seen(stream).length === 1)
+    clock.advance(4_999)
+    await turns()
+    assert.ok(!stream.text.includes('\n:\n\n'))
+    await waiting()
+    clock.advance(1)
+    await stream.holds('\n:\n\n')
+    await waiting()
+    await channel.publish(2)
+    await until(() => seen(stream).length === 2)
+    stream.close()
+  })
+
+  it('is ended when it is old enough, with news or without', async () => {
+    await open({ stream: { age: 10_000, heartbeat: 60_000 } })
+    const stream = await follow(served.url, events)
+    await waiting()
+    clock.advance(9_999)
+    await channel.publish(1)
+    await until(() => seen(stream).length === 1)
+    assert.equal(stream.ended, false)
+    clock.advance(1)
+    await until(() => stream.ended)
+    assert.equal(stream.response.complete, true)
+  })
+
+  it('one that was sent away is told of nothing any more, not even of what is published in the same turn', async () => {
+    await open()
+    const stream = await follow(served.url, events)
+    await waiting()
+    await channel.publish(1)
+    await until(() => seen(stream).length === 1)
+    const publishing = channel.publish(2)
+    channel.drop(() => true)
+    await publishing
+    await until(() => stream.ended)
+    assert.deepEqual(seen(stream), [1])
+    assert.equal(stream.response.complete, true)
+    assert.deepEqual(served.errors, [])
+  })
+
+  it('one that leaves before its turn has come is forgotten, and the others have theirs', async () => {
+    await open()
+    const streams = await Promise.all(upTo(3).map(() => follow(served.url, events)))
+    await waiting(3)
+    streams[1]?.close()
+    await waiting(2)
+    await channel.publish(1)
+    for (const stream of [streams[0], streams[2]] as Following[]) await until(() => seen(stream).length === 1)
+    assert.equal(channel.size, 2)
+    for (const stream of streams) stream.close()
+    await until(() => channel.size === 0)
+  })
+
+  it('texts of several bytes a letter arrive whole', async () => {
+    await open()
+    const stream = await follow(served.url, events)
+    await waiting()
+    const text = 'zwölf Boxkämpfer 🥊 '.repeat(50)
+    for (const n of upTo(3)) await channel.publish(`${text}${n}`)
+    await stream.holds(`${text}3`)
+    assert.equal([...stream.text.matchAll(/^data: "(.*)"$/gm)].length, 3)
+    stream.close()
+  })
+
+  it('goes through a `write` that middleware has put in its place', async () => {
+    const written: number[] = []
+    await open({}, (app) => {
+      app.use(({ res }, next) => {
+        const { write } = res
+        res.write = ((chunk: Buffer) => {
+          written.push(chunk.length)
+          return write.call(res, chunk, 'utf8')
+        }) as typeof write
+        return next()
+      })
+    })
+    const stream = await follow(served.url, events)
+    await waiting()
+    await channel.publish(1)
+    await until(() => seen(stream).length === 1)
+    assert.equal(
+      written.reduce((sum, length) => sum + length, 0),
+      stream.text.length,
+    )
+    assert.equal(written.length, 2)
+    stream.close()
+  })
+
+  it('what middleware keeps back by cork() does not get out of order', async () => {
+    let response: Koa.Context['res'] | undefined
+    await open({}, (app) => {
+      app.use(({ res }, next) => {
+        response = res
+        return next()
+      })
+    })
+    const stream = await follow(served.url, events)
+    await waiting()
+    response?.cork()
+    response?.write(': kept back\n\n')
+    await channel.publish(1)
+    await turns()
+    response?.uncork()
+    await until(() => seen(stream).length === 1)
+    assert.match(stream.text, /^: kept back\n\nid: \w+-1\ndata: 1\n\n$/m)
+    stream.close()
+  })
+
+  it('HTTP/1.0, which knows no chunks', async () => {
+    await open()
+    const socket = connect(served.port, '127.0.0.1')
+    let text = ''
+    socket.setEncoding('utf8').on('data', (chunk: string) => {
+      text += chunk
+    })
+    socket.write('GET / HTTP/1.0\r\nAccept: text/event-stream\r\n\r\n')
+    await waiting()
+    await channel.publish(1)
+    await until(() => text.includes('data: 1'))
+    assert.match(text, /\r\n\r\nid: \w+-0\n\nid: \w+-1\ndata: 1\n\n$/)
+    socket.destroy()
+    await until(() => channel.size === 0)
+  })
+
+  it('HTTP/2', async () => {
+    channel = new Channel('news')
+    const app = new Koa().use(continuations()).use(channel.subscriber())
+    served = (await serveHttp2(app)) as unknown as Served
+    const session = await (served as unknown as Awaited<ReturnType<typeof serveHttp2>>).connect()
+    const asking = askHttp2(session, { ':path': '/', ...events })
+    let text = ''
+    asking.stream.on('data', (chunk: Buffer) => {
+      text += chunk
+    })
+    await waiting()
+    for (const n of upTo(3)) await channel.publish(n)
+    await until(() => text.includes('data: 3'))
+    await channel.close()
+    assert.match((await asking).body, /data: 1\n\nid: \w+-2\ndata: 2\n\nid: \w+-3\ndata: 3\n\n$/)
+  })
+
+  it('a request that stands behind another on its connection is written to in its turn', async () => {
+    const first = gate()
+    await open({}, (app) => {
+      app.use(async (ctx, next) => {
+        if (ctx.path !== '/first') return next()
+        await first
+        ctx.body = 'first'
+      })
+    })
+    const socket = connect(served.port, '127.0.0.1')
+    let text = ''
+    socket.setEncoding('utf8').on('data', (chunk: string) => {
+      text += chunk
+    })
+    socket.write('GET /first HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n')
+    await waiting()
+    await channel.publish(1)
+    await turns()
+    first.open()
+    await until(() => text.includes('data: 1'))
+    await channel.publish(2)
+    await until(() => text.includes('data: 2'))
+    assert.match(text, /first[\s\S]*-0\n\n[\s\S]*data: 1\n\n[\s\S]*data: 2\n\n/)
+    socket.destroy()
+    await until(() => channel.size === 0)
+  })
+
+  describe('of a log that takes its time', () => {
+    class SlowLog extends MemoryLog {
+      /** Readings that are slow wait for it. */
+      through = gate()
+      isSlow = (_after: unknown): boolean => false
+      reading = 0
+      failure: Error | undefined
+      /** How much is read at once. */
+      page = Number.POSITIVE_INFINITY
+
+      override async read(channel: string, after: After, bytes = this.page): ReturnType<MemoryLog['read']> {
+        const { through, failure } = this
+        const isSlow = this.isSlow(after)
+        this.reading++
+        const answer = super.read(channel, after, Math.min(bytes, this.page))
+        if (isSlow) await through
+        if (failure !== undefined) throw failure
+        return answer
+      }
+
+      /** The channel rings by itself when it is published to; nothing else does here. */
+      override async tail(): Promise<() => void> {
+        return () => {}
+      }
+    }
+
+    let log: SlowLog
+    let streams: Following[]
+    const opened = async (count: number): Promise<void> => {
+      log = new SlowLog()
+      await open({ log, backlog: { bytes: 100_000_000 } })
+      streams = await Promise.all(upTo(count).map(() => follow(served.url, events)))
+      await waiting(count)
+    }
+
+    it('what comes while it reads is told behind it, once', async () => {
+      await opened(3)
+      log.isSlow = () => true
+      const before = log.reading
+      await channel.publish(1)
+      await until(() => log.reading > before)
+      for (const n of [2, 3]) {
+        await channel.publish(n)
+        await turns()
+      }
+      // all are in the same place, and none begins to read before it knows what is there
+      assert.equal(log.reading, before + 1)
+      log.isSlow = () => false
+      log.through.open()
+      for (const stream of streams) {
+        await until(() => seen(stream).length >= 3)
+        assert.deepEqual(seen(stream), [1, 2, 3])
+        stream.close()
+      }
+      await until(() => channel.size === 0)
+    })
+
+    it('reads once for all that are in the same place', async () => {
+      await opened(10)
+      const before = log.reading
+      await channel.publish(1)
+      for (const stream of streams) await until(() => seen(stream).length === 1)
+      // the message, and that there is nothing behind it
+      assert.equal(log.reading - before, 2)
+      for (const stream of streams) stream.close()
+    })
+
+    it('one whose heartbeat falls into the reading loses nothing and gets nothing twice', async () => {
+      await opened(1)
+      log.isSlow = () => true
+      const before = log.reading
+      await channel.publish(1)
+      await until(() => log.reading > before)
+      clock.advance(15_000)
+      await streams[0]?.holds('\n:\n\n')
+      log.isSlow = () => false
+      log.through.open()
+      await until(() => seen(streams[0] as Following).length >= 1)
+      await channel.publish(2)
+      await until(() => seen(streams[0] as Following).length >= 2)
+      assert.deepEqual(seen(streams[0] as Following), [1, 2])
+      streams[0]?.close()
+    })
+
+    it('what is read just when the time is up is told all the same', async () => {
+      await opened(1)
+      const [stream] = streams as [Following]
+      log.isSlow = () => true
+      const before = log.reading
+      await channel.publish(1)
+      await until(() => log.reading > before)
+      // decided now, and dispatched in a turn of its own: the reading ends in between
+      clock.advance(15_000)
+      log.isSlow = () => false
+      log.through.open()
+      await until(() => seen(stream).length >= 1)
+      await waiting()
+      await channel.publish(2)
+      await until(() => seen(stream).length >= 2)
+      assert.deepEqual(seen(stream), [1, 2])
+      stream.close()
+    })
+
+    it('what comes while it looks whether there is more is told too', async () => {
+      await opened(1)
+      const [stream] = streams as [Following]
+      // behind the first message
+      log.isSlow = (after) => (after as Position).seq === 1
+      await channel.publish(1)
+      await until(() => seen(stream).length === 1)
+      await turns()
+      await channel.publish(2)
+      await turns()
+      log.isSlow = () => false
+      log.through.open()
+      await until(() => seen(stream).length >= 2)
+      assert.deepEqual(seen(stream), [1, 2])
+      stream.close()
+    })
+
+    it('what it has read too late it does not tell again', async () => {
+      await opened(1)
+      const [stream] = streams as [Following]
+      log.isSlow = () => true
+      const before = log.reading
+      await channel.publish(1)
+      await until(() => log.reading > before)
+      log.isSlow = () => false
+      await channel.publish(2)
+      clock.advance(15_000)
+      await until(() => seen(stream).length >= 2)
+      await waiting()
+      log.through.open()
+      await turns()
+      await channel.publish(3)
+      await until(() => seen(stream).length >= 3)
+      assert.deepEqual(seen(stream), [1, 2, 3])
+      stream.close()
+    })
+
+    it('where it gives little at once, all of it comes by one ring', async () => {
+      await opened(2)
+      log.page = 1
+      await Promise.all(upTo(20).map((n) => channel.publish(n)))
+      for (const stream of streams) {
+        await until(() => seen(stream).length >= 20)
+        assert.deepEqual(seen(stream), upTo(20))
+        stream.close()
+      }
+    })
+
+    it('more than the socket takes comes by one ring', async () => {
+      await opened(1)
+      const [stream] = streams as [Following]
+      stream.response.pause()
+      const text = 'x'.repeat(60_000)
+      await Promise.all(upTo(200).map((n) => channel.publish(`${text}${n}`)))
+      // whatever the system's buffers take, this is more: it waits for the socket
+      await waiting(0)
+      await turns()
+      stream.response.resume()
+      await stream.holds(`${text}200"`)
+      assert.equal([...stream.text.matchAll(/^data: /gm)].length, 200)
+      stream.close()
+    })
+
+    it('a reading that fails just when the time is up is tried again', async () => {
+      await opened(1)
+      const [stream] = streams as [Following]
+      log.isSlow = () => true
+      log.failure = new Error('for a moment')
+      const before = log.reading
+      await channel.publish(1)
+      await until(() => log.reading > before)
+      log.failure = undefined
+      log.isSlow = () => false
+      clock.advance(15_000)
+      log.through.open()
+      for (const n of [1, 2, 3]) {
+        await until(() => seen(stream).length >= n)
+        await waiting()
+        await channel.publish(n + 1)
+      }
+      await until(() => seen(stream).length >= 4)
+      assert.deepEqual([seen(stream), served.errors], [[1, 2, 3, 4], []])
+      stream.close()
+    })
+
+    it('where the log fails, the streams end, and the app hears of it', async () => {
+      await opened(2)
+      log.failure = new Error('the disk is gone')
+      await channel.publish(1)
+      for (const stream of streams) await until(() => stream.ended)
+      assert.deepEqual(
+        served.errors.map(({ message }) => message),
+        ['the disk is gone', 'the disk is gone'],
+      )
+      assert.equal(channel.size, 0)
+      log.failure = undefined
+      assert.equal((await channel.publish(2)).woken, 0)
+    })
+  })
+
+  it('of several channels, hears of each', async () => {
+    clock = new ManualClock()
+    const hub = new Hub()
+    for (const name of ['a', 'b']) hub.channel(name)
+    served = await serve(new Koa().use(continuations({ clock })).use(hub.subscriber(() => ['a', 'b'])))
+    const stream = await follow(served.url, events)
+    await until(() => [...hub].every(({ waiters }) => waiters.size === 1))
+    await hub.get('a')?.publish(1)
+    await stream.holds('{"channel":"a","data":1}')
+    await hub.get('b')?.publish(2)
+    await stream.holds('{"channel":"b","data":2}')
+    await Promise.all([hub.get('a')?.publish(3), hub.get('b')?.publish(4)])
+    await stream.holds('"data":3}')
+    await stream.holds('"data":4}')
+    assert.equal([...stream.text.matchAll(/"data":\d/g)].length, 4)
+    stream.close()
+    await until(() => [...hub].every(({ size }) => size === 0))
+  })
+
+  it('the higher priority is told first', async () => {
+    const order: string[] = []
+    await open({}, (app) => {
+      app.use(({ res, url }, next) => {
+        const { write } = res
+        res.write = ((chunk: Buffer) => {
+          if (String(chunk).includes('data: 1\n')) order.push(url)
+          return write.call(res, chunk, 'utf8')
+        }) as typeof write
+        return next()
+      })
+    })
+    const streams: Following[] = []
+    for (const path of ['/', '/?priority=1', '/?priority=2', '/?priority=1&second']) {
+      streams.push(await follow(served.url + path, events))
+      await waiting(streams.length)
+    }
+    assert.equal((await channel.publish(1)).woken, 4)
+    await until(() => order.length === 4)
+    assert.deepEqual(order, ['/?priority=2', '/?priority=1', '/?priority=1&second', '/'])
+    for (const stream of streams) stream.close()
+    await waiting(0)
+  })
+
+  it('each boundary has turns of its own', async () => {
+    await open()
+    const late: (() => void)[] = []
+    const stopped = Object.assign(new ManualClock(), { nextTurn: (callback: () => void) => late.push(callback) })
+    const other = await serve(new Koa().use(continuations({ clock: stopped })).use(channel.subscriber()))
+    const [one, two] = [await follow(served.url, events), await follow(other.url, events)]
+    await waiting(2)
+    assert.equal((await channel.publish(1)).woken, 2)
+    await until(() => seen(one).length === 1)
+    assert.deepEqual(seen(two), [])
+    for (const turn of late) turn()
+    await until(() => seen(two).length === 1)
+    for (const stream of [one, two]) stream.close()
+    await waiting(0)
+    await other.close()
+  })
+
+  it('a poll of the same client takes the place of its stream', async () => {
+    await open({ clientId: (ctx) => String(ctx.query['who']) })
+    const stream = await follow(`${served.url}/?who=me`, events)
+    await waiting()
+    await channel.publish(1)
+    await until(() => seen(stream).length === 1)
+    await waiting()
+    const poll = served.get('/?who=me&wait=60')
+    await until(() => stream.ended)
+    assert.equal((await channel.publish(2)).woken, 1)
+    assert.equal((await poll).status, 200)
+  })
+})
+
+describe('Fan', () => {
+  const line: Fan[] = []
+  const told: string[] = []
+  let fan: Fan
+  const ear = (name: string) => new Ear({ news: () => told.push(name) })
+  const go = () => line.shift()?.wake()
+  beforeEach(() => {
+    line.length = 0
+    told.length = 0
+    fan = new Fan({ push: (next) => line.push(next as Fan) }, 0)
+  })
+
+  it('tells one a turn, in order of arrival, and is in line once', () => {
+    for (const name of ['a', 'b', 'c']) fan.push(ear(name))
+    assert.equal(fan.grown(), 3)
+    assert.equal(fan.grown(), 0)
+    assert.equal(line.length, 1)
+    go()
+    assert.deepEqual([told, line.length], [['a'], 1])
+    // a has been told, and is to be told again
+    assert.equal(fan.grown(), 1)
+    assert.equal(fan.size, 3)
+    for (let turn = 0; turn < 3; turn++) go()
+    assert.deepEqual(told, ['a', 'b', 'c', 'a'])
+    assert.deepEqual([line.length, fan.size, fan.grown()], [0, 3, 3])
+  })
+
+  it('who leaves while it is told, or before, is not told again', () => {
+    const leaving: Ear = new Ear({
+      news() {
+        told.push('leaving')
+        leaving.chain?.delete(leaving)
+      },
+    })
+    const gone = ear('gone')
+    for (const one of [leaving, gone, ear('stays')]) fan.push(one)
+    assert.equal(fan.grown(), 3)
+    gone.chain?.delete(gone)
+    while (line.length > 0) go()
+    assert.deepEqual([told, fan.size], [['leaving', 'stays'], 1])
+    assert.equal(fan.grown(), 1)
+    while (line.length > 0) go()
+    assert.deepEqual(told, ['leaving', 'stays', 'stays'])
+  })
+
+  it('where all have left, nobody is told, and nobody waits for a turn that never ends', () => {
+    const [one, two] = [ear('one'), ear('two')]
+    fan.push(one)
+    fan.push(two)
+    fan.grown()
+    one.chain?.delete(one)
+    two.chain?.delete(two)
+    while (line.length > 0) go()
+    assert.deepEqual([told, fan.size, fan.grown()], [[], 0, 0])
+  })
+})

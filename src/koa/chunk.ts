@@ -1,0 +1,43 @@
+import { ServerResponse } from 'node:http'
+import type Koa from 'koa'
+
+/** A piece of a response that many get, made once. */
+export class Chunk {
+  readonly bytes: Buffer
+  #framed: Buffer | undefined
+
+  constructor(text: string) {
+    this.bytes = Buffer.from(text)
+  }
+
+  /** As it goes out in the chunked coding of HTTP/1.1: Node would write it in four parts each time. */
+  get framed(): Buffer {
+    this.#framed ??= Buffer.concat([Buffer.from(`${this.bytes.length.toString(16)}\r\n`), this.bytes, end])
+    return this.#framed
+  }
+}
+
+const end = Buffer.from('\r\n')
+
+/** What tells by `drain` that it takes more. */
+export interface Full {
+  once(event: 'drain', listener: () => void): unknown
+}
+
+/**
+ * Writes to a response that has begun. Where somebody has put a `write` of its own there, by that.
+ *
+ * @returns what takes nothing more for now, if anything
+ */
+export function writeChunk(res: Koa.Context['res'], chunk: Chunk): Full | undefined {
+  const { socket } = res
+  if (
+    socket === null ||
+    !res.chunkedEncoding ||
+    res.write !== ServerResponse.prototype.write ||
+    res.writableCorked > 0
+  ) {
+    return res.write(chunk.bytes) ? undefined : res
+  }
+  return socket.write(chunk.framed) ? undefined : socket
+}
