@@ -291,6 +291,45 @@ describe('PlainHold', () => {
       assert.equal(turns, 6)
     })
 
+    it('begin short, and each is twice as long as the one before, up to the budget', async () => {
+      await served.close()
+      const written: number[] = []
+      let turn = 0
+      make({ budget: 4 }, (app) => {
+        app.use(({ res }, next) => {
+          const { writeHead } = res
+          res.writeHead = (...head: unknown[]) => {
+            written[turn] = (written[turn] ?? 0) + 1
+            // sixteen take half a millisecond
+            clock.advance(1 / 32)
+            return Reflect.apply(writeHead, res, head)
+          }
+          return next()
+        })
+      })
+      const { nextTurn } = clock
+      Object.assign(clock, {
+        nextTurn: (callback: () => void) =>
+          nextTurn.call(clock, () => {
+            turn++
+            callback()
+          }),
+      })
+      served = await serve(app)
+      for (let times = 0; times < 2; times++) {
+        written.length = 0
+        turn = 0
+        const asking = ask('/a', 400)
+        await held(400)
+        clients.broadcast({ body: 'x' })
+        for (const { body } of await Promise.all(asking)) assert.equal(body, 'x')
+        assert.deepEqual(
+          written.filter((count) => count > 0),
+          [16, 32, 64, 128, 128, 32],
+        )
+      }
+    })
+
     it('are shared by those who are still to be ended and those who are still to be told', async () => {
       const asking = [...ask('/a', 48), ...ask('/b', 32)]
       await held(80)

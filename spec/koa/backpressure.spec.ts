@@ -104,6 +104,22 @@ describe('backpressure', () => {
     await backpressure.letAllIn()
   })
 
+  it('what has begun goes on until few are left', async () => {
+    const responses = await asking(3)
+    const [one, two, three] = responses as [ServerResponse, ServerResponse, ServerResponse]
+    rushed()
+    assert.equal(await answer(one), true)
+    left = few + 1
+    backpressure.asked()
+    assert.equal(await answer(two), true)
+    left = few
+    assert.equal(await answer(three), false)
+    await until(() => !one.req.socket.isPaused() && !two.req.socket.isPaused())
+    left = many
+    await turn()
+    assert.equal(await answer((await asking(1))[0] as ServerResponse), false, 'it is over')
+  })
+
   it('reads what they ask when few are left, those first who were put off first', async () => {
     const responses = await asking(40)
     rushed()

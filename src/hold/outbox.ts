@@ -16,6 +16,9 @@ interface Batch {
   readonly told: Response[]
 }
 
+/** The first turn of many is so much shorter, and each is twice as long as the one before: so it is seen early who asks again. */
+const FIRST = 8
+
 /** How many responses are worked on between two looks at the time. */
 const PORTION = 16
 
@@ -40,6 +43,8 @@ export class Outbox {
   /** Answers were begun with in this turn of the loop, right after what sent them off. */
   #begun = false
   #turnEnds = 0
+  /** Milliseconds of the next turn. */
+  #span = 0
   #ending = false
   readonly backpressure: Backpressure
 
@@ -60,6 +65,7 @@ export class Outbox {
     this.#batches.push({ next, answer, told: [] })
     if (this.#running) return
     this.#running = true
+    this.#span = this.#budget / FIRST
     if (this.#begun) {
       this.#clock.nextTurn(this.#turn)
       return
@@ -75,7 +81,8 @@ export class Outbox {
   }
 
   readonly #turn = (): void => {
-    this.#turnEnds = this.#clock.now() + this.#budget
+    this.#turnEnds = this.#clock.now() + this.#span
+    this.#span = Math.min(this.#span * 2, this.#budget)
     this.#ending = !this.#ending && this.#told.length > 0
     this.#work()
   }

@@ -14,7 +14,7 @@ export interface BackpressureOptions {
   readonly few: number
 }
 
-/** For fewer it is not worth it. */
+/** To begin for fewer is not worth it. */
 export const MANY = 256
 
 /** So many have asked again meanwhile before anybody is put off. */
@@ -55,9 +55,14 @@ export class Backpressure {
     this.#few = few
   }
 
+  /** So many must be left for it to be worth it. What has begun goes on for as long as anybody would have to wait. */
+  get #many(): number {
+    return this.#putOff.length > 0 ? this.#few + 1 : MANY
+  }
+
   /** Somebody is to be held. */
   asked(): void {
-    this.#asked = this.#left() < MANY ? 0 : this.#asked + 1
+    this.#asked = this.#left() < this.#many ? 0 : this.#asked + 1
   }
 
   /**
@@ -66,7 +71,7 @@ export class Backpressure {
    * @returns whether it is
    */
   answered(res: Response): boolean {
-    if (this.#asked < RUSH || this.#left() < MANY) return false
+    if (this.#asked < RUSH || this.#left() < this.#many) return false
     // one of HTTP/2 says nothing of that
     if (!res.shouldKeepAlive) return false
     const { socket } = res.req
