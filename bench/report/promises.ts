@@ -38,6 +38,10 @@ export function promised(tables: readonly Table[], plan: Plan): Promised[] {
       1.2,
     )
   }
+  const events = 'a channel, server-sent events'
+  add(`CPU a wake: ${events} to those by hand`, ratio(held('channel-events', 'wake'), held('koa-events', 'wake')), 1)
+  add(`longest stall: ${events}`, held('channel-events', 'stall'), 10, 'ms')
+  add(`the last of all: ${events} to \`node:http\``, ratio(held('channel-events', 'last'), held('http', 'last')), 1.2)
   add(
     'heap a held request: plain hold to Koa with a promise',
     ratio(held('hold', 'heap', greatest), held('koa', 'heap', greatest)),

@@ -77,8 +77,8 @@ export class WakeQueue<Item> {
       if (line.head < line.items.length) {
         const item = line.items[line.head] as Item
         line.items[line.head++] = undefined as Item
-        // what was taken is let go of now and then, also where the line never runs empty
-        if (line.head === line.items.length || (line.head > 1_024 && line.head * 2 > line.items.length)) {
+        // the places of what was taken are let go of now and then, also where the line never runs empty
+        if (line.head > 1_024 && line.head * 2 > line.items.length) {
           line.items = line.items.slice(line.head)
           line.head = 0
         }

@@ -31,7 +31,9 @@ export interface Full {
  */
 export function writeChunk(res: Koa.Context['res'], chunk: Chunk): Full | undefined {
   const { socket } = res
+  // a chunk of no length would end the response
   if (
+    chunk.bytes.length === 0 ||
     socket === null ||
     !res.chunkedEncoding ||
     res.write !== ServerResponse.prototype.write ||
