@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import Koa from 'koa'
 import { Ear, Fan } from '../../src/channel/fan.js'
 import { Channel, type ChannelOptions, continuations, Hub, MemoryLog } from '../../src/index.js'
@@ -40,6 +40,30 @@ describe('a stream that listens', () => {
   }
 
   const waiting = (count = 1) => until(() => channel.waiters.size === count)
+
+  /** To the server, as it stands there. */
+  function say(what: string): { readonly socket: Socket; text: string } {
+    const client = { socket: connect(served.port, '127.0.0.1'), text: '' }
+    client.socket.setEncoding('utf8').on('data', (chunk: string) => {
+      client.text += chunk
+    })
+    client.socket.write(what)
+    return client
+  }
+
+  /** Puts a `write` of its own on each response. */
+  const hearing =
+    (hear: (chunk: Buffer, url: string) => void) =>
+    (app: Koa): void => {
+      app.use(({ res, url }, next) => {
+        const { write } = res
+        res.write = ((chunk: Buffer) => {
+          hear(chunk, url)
+          return write.call(res, chunk, 'utf8')
+        }) as typeof write
+        return next()
+      })
+    }
 
   it('keeps its place among those that wait, and waits on, while it is told of one message after the other', async () => {
     await open()
@@ -145,11 +169,15 @@ describe('a stream that listens', () => {
     await open()
     const streams = await Promise.all(upTo(3).map(() => follow(served.url, events)))
     await waiting(3)
-    streams[1]?.close()
-    await waiting(2)
-    await channel.publish(1)
-    for (const stream of [streams[0], streams[2]] as Following[]) await until(() => seen(stream).length === 1)
-    assert.equal(channel.size, 2)
+    const leaving = [...channel.waiters][1]
+    assert.equal((await channel.publish(1)).woken, 3)
+    // all of them are in line by now, and the loop has not turned
+    leaving?.context.res.destroy()
+    await until(() => channel.size === 2)
+    await until(() => streams.filter((stream) => seen(stream).length === 1).length === 2)
+    assert.deepEqual(streams.map((stream) => seen(stream).length).toSorted(), [0, 1, 1])
+    assert.equal((await channel.publish(2)).woken, 2)
+    await until(() => streams.filter((stream) => seen(stream).length === 2).length === 2)
     for (const stream of streams) stream.close()
     await until(() => channel.size === 0)
   })
@@ -167,16 +195,10 @@ describe('a stream that listens', () => {
 
   it('goes through a `write` that middleware has put in its place', async () => {
     const written: number[] = []
-    await open({}, (app) => {
-      app.use(({ res }, next) => {
-        const { write } = res
-        res.write = ((chunk: Buffer) => {
-          written.push(chunk.length)
-          return write.call(res, chunk, 'utf8')
-        }) as typeof write
-        return next()
-      })
-    })
+    await open(
+      {},
+      hearing(({ length }) => written.push(length)),
+    )
     const stream = await follow(served.url, events)
     await waiting()
     await channel.publish(1)
@@ -211,17 +233,12 @@ describe('a stream that listens', () => {
 
   it('HTTP/1.0, which knows no chunks', async () => {
     await open()
-    const socket = connect(served.port, '127.0.0.1')
-    let text = ''
-    socket.setEncoding('utf8').on('data', (chunk: string) => {
-      text += chunk
-    })
-    socket.write('GET / HTTP/1.0\r\nAccept: text/event-stream\r\n\r\n')
+    const client = say('GET / HTTP/1.0\r\nAccept: text/event-stream\r\n\r\n')
     await waiting()
     await channel.publish(1)
-    await until(() => text.includes('data: 1'))
-    assert.match(text, /\r\n\r\nid: \w+-0\n\nid: \w+-1\ndata: 1\n\n$/)
-    socket.destroy()
+    await until(() => client.text.includes('data: 1'))
+    assert.match(client.text, /\r\n\r\nid: \w+-0\n\nid: \w+-1\ndata: 1\n\n$/)
+    client.socket.destroy()
     await until(() => channel.size === 0)
   })
 
@@ -251,21 +268,18 @@ describe('a stream that listens', () => {
         ctx.body = 'first'
       })
     })
-    const socket = connect(served.port, '127.0.0.1')
-    let text = ''
-    socket.setEncoding('utf8').on('data', (chunk: string) => {
-      text += chunk
-    })
-    socket.write('GET /first HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n')
+    const client = say(
+      'GET /first HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n',
+    )
     await waiting()
     await channel.publish(1)
     await turns()
     first.open()
-    await until(() => text.includes('data: 1'))
+    await until(() => client.text.includes('data: 1'))
     await channel.publish(2)
-    await until(() => text.includes('data: 2'))
-    assert.match(text, /first[\s\S]*-0\n\n[\s\S]*data: 1\n\n[\s\S]*data: 2\n\n/)
-    socket.destroy()
+    await until(() => client.text.includes('data: 2'))
+    assert.match(client.text, /first[\s\S]*-0\n\n[\s\S]*data: 1\n\n[\s\S]*data: 2\n\n/)
+    client.socket.destroy()
     await until(() => channel.size === 0)
   })
 
@@ -304,12 +318,18 @@ describe('a stream that listens', () => {
       await waiting(count)
     }
 
+    /** The first message is published, and is on its way from the log. */
+    async function readingBegins(): Promise<void> {
+      const before = log.reading
+      await channel.publish(1)
+      await until(() => log.reading > before)
+    }
+
     it('what comes while it reads is told behind it, once', async () => {
       await opened(3)
       log.isSlow = () => true
       const before = log.reading
-      await channel.publish(1)
-      await until(() => log.reading > before)
+      await readingBegins()
       for (const n of [2, 3]) {
         await channel.publish(n)
         await turns()
@@ -339,9 +359,7 @@ describe('a stream that listens', () => {
     it('one whose heartbeat falls into the reading loses nothing and gets nothing twice', async () => {
       await opened(1)
       log.isSlow = () => true
-      const before = log.reading
-      await channel.publish(1)
-      await until(() => log.reading > before)
+      await readingBegins()
       clock.advance(15_000)
       await streams[0]?.holds('\n:\n\n')
       log.isSlow = () => false
@@ -357,9 +375,7 @@ describe('a stream that listens', () => {
       await opened(1)
       const [stream] = streams as [Following]
       log.isSlow = () => true
-      const before = log.reading
-      await channel.publish(1)
-      await until(() => log.reading > before)
+      await readingBegins()
       // decided now, and dispatched in a turn of its own: the reading ends in between
       clock.advance(15_000)
       log.isSlow = () => false
@@ -393,9 +409,7 @@ describe('a stream that listens', () => {
       await opened(1)
       const [stream] = streams as [Following]
       log.isSlow = () => true
-      const before = log.reading
-      await channel.publish(1)
-      await until(() => log.reading > before)
+      await readingBegins()
       log.isSlow = () => false
       await channel.publish(2)
       clock.advance(15_000)
@@ -440,9 +454,7 @@ describe('a stream that listens', () => {
       const [stream] = streams as [Following]
       log.isSlow = () => true
       log.failure = new Error('for a moment')
-      const before = log.reading
-      await channel.publish(1)
-      await until(() => log.reading > before)
+      await readingBegins()
       log.failure = undefined
       log.isSlow = () => false
       clock.advance(15_000)
@@ -493,16 +505,12 @@ describe('a stream that listens', () => {
 
   it('the higher priority is told first', async () => {
     const order: string[] = []
-    await open({}, (app) => {
-      app.use(({ res, url }, next) => {
-        const { write } = res
-        res.write = ((chunk: Buffer) => {
-          if (String(chunk).includes('data: 1\n')) order.push(url)
-          return write.call(res, chunk, 'utf8')
-        }) as typeof write
-        return next()
-      })
-    })
+    await open(
+      {},
+      hearing((chunk, url) => {
+        if (String(chunk).includes('data: 1\n')) order.push(url)
+      }),
+    )
     const streams: Following[] = []
     for (const path of ['/', '/?priority=1', '/?priority=2', '/?priority=1&second']) {
       streams.push(await follow(served.url + path, events))
