@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { connect } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { inspect } from 'node:util'
 import Koa from 'koa'
 import type { Held } from '../../src/hold/plain-hold.js'
@@ -207,6 +208,40 @@ describe('PlainHold', () => {
     assert.deepEqual([returned, clients.size], [0, 0])
   })
 
+  it('a client that leaves is forgotten with all that it asked on one connection', async () => {
+    await open({ timeout: 0 })
+    const socket = connect({ port: served.port, host: '127.0.0.1' })
+    socket.write('GET /a HTTP/1.1\r\nHost: a\r\n\r\nGET /b HTTP/1.1\r\nHost: a\r\n\r\n')
+    await held(2)
+    socket.destroy()
+    await held(0)
+    assert.deepEqual([...clients.keys()], [])
+  })
+
+  it('a body that nobody reads does not hide that its client leaves', async () => {
+    await open({ timeout: 0 })
+    const head = 'POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 2000000\r\n\r\n'
+    const socket = connect({ port: served.port, host: '127.0.0.1' })
+    socket.write(head + 'x'.repeat(1_900_000))
+    await held(1)
+    socket.destroy()
+    await held(0)
+  })
+
+  it('a body that somebody reads after the hold is all there', async () => {
+    const read: string[] = []
+    await open({}, (app) => {
+      app.use(async (ctx, next) => {
+        await next()
+        read.push(await text(ctx.req))
+      })
+    })
+    const asking = served.ask('POST', '/a', { body: 'x'.repeat(100_000) })
+    await until(() => read.length > 0)
+    clients.broadcast({ body: 'y' })
+    assert.deepEqual([(await asking).body, read[0]?.length], ['y', 100_000])
+  })
+
   it('over a limit: 503 with Retry-After, and the count is right again after each way out', async () => {
     await open({ limits: { total: 2, perKey: 1, perClient: 2 } }, (app) => {
       app.silent = true
@@ -282,6 +317,7 @@ describe('PlainHold', () => {
     it('are as many as the budget makes them, and all have their answer before the first is ended', async () => {
       const asking = ask('/a', 40)
       await held(40)
+      turns = 0
       clients.broadcast({ body: 'x' })
       assert.deepEqual(seen, [])
       for (const { body } of await Promise.all(asking)) assert.equal(body, 'x')
@@ -400,6 +436,19 @@ describe('PlainHold', () => {
     }
     assert.deepEqual(await draining, { held: 2, failed: 0 })
     assert.deepEqual([await clients.drain(), clock.timers], [{ held: 0, failed: 0 }, 0])
+  })
+
+  it('drain: who has asked twice on one connection goes home when that closes', async () => {
+    await open()
+    const socket = connect({ port: served.port, host: '127.0.0.1' })
+    socket.write('GET /a HTTP/1.1\r\nHost: a\r\n\r\nGET /b HTTP/1.1\r\nHost: a\r\n\r\n')
+    const answers = text(socket)
+    await held(2)
+    const draining = clients.drain()
+    clock.advance(1)
+    assert.deepEqual(await draining, { held: 2, failed: 0 })
+    assert.match(await answers, /^HTTP\/1\.1 204 .*\r\nConnection: close\r\n/s)
+    assert.equal(clock.timers, 0)
   })
 
   it('an error above it after the hold is answered, and the request is forgotten', async () => {

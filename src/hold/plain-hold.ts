@@ -5,7 +5,8 @@ import { checkDrainOptions, type Drained, type DrainOptions } from '../core/drai
 import { IllegalStateError } from '../core/errors.js'
 import { type Groups, HoldCount } from '../core/hold-count.js'
 import { checkCount, checkFunction, checkNumber, checkOptions, checkRange, invalid } from '../core/options.js'
-import { closeAfter, stopWaiting } from '../koa/connection.js'
+import { discardBody } from '../koa/body.js'
+import { closeAfter, stopWaiting, watchQueued } from '../koa/connection.js'
 import { type PlainAnswer, type Prepared, prepare } from './answer.js'
 import { Outbox } from './outbox.js'
 
@@ -27,6 +28,7 @@ export interface PlainHoldOptions {
 }
 
 type Response = Koa.Context['res']
+type Request = Koa.Context['req']
 
 /**
  * Holds requests that are all to get the same answer, as cheaply as plain Node would.
@@ -59,6 +61,8 @@ export class PlainHold {
   readonly #clock: Clock
   readonly #random: () => number
   readonly #outbox: Outbox
+  /** Held in this turn of the event loop. */
+  #unread: Request[] = []
   #timer: unknown
 
   /** @throws {TypeError | RangeError} `ERR_INVALID_OPTION` for options not known, of the wrong type or out of range */
@@ -104,7 +108,8 @@ export class PlainHold {
   /**
    * Takes the response out of Koa's hands and holds it. Return then, or go on with something else.
    *
-   * A client that has left already is not held, and that is no error.
+   * A client that has left already is not held, and that is no error. A body that nobody has begun to read by the next turn of
+   * the event loop is thrown away: it would hide that its client leaves.
    *
    * @param key any value, told apart as a `Map` does. Default `undefined`, a key like any other
    * @returns how many are held under the key now
@@ -132,6 +137,7 @@ export class PlainHold {
     const held = new Held(this, res, line, groups, this.#clock.now() + this.#timeout)
     line.places.push(held.place)
     this.#all.push(held)
+    if (this.#unread.push(ctx.req) === 1) this.#clock.nextTurn(this.#discardBodies)
     if (this.#timer === undefined && this.#timeout !== Number.POSITIVE_INFINITY) this.#startTimer(this.#timeout)
     return line.places.size
   }
@@ -193,7 +199,7 @@ export class PlainHold {
       const timer = this.#clock.setTimeout(resolve, timeout, undefined)
       for (const held of all) {
         closeAfter(held)
-        held.res.on('close', () => {
+        held.onClose(() => {
           left.delete(held)
           if (left.size > 0) return
           this.#clock.clearTimeout(timer)
@@ -204,6 +210,10 @@ export class PlainHold {
     })
     await this.#outbox.backpressure.letAllIn()
     return { held: all.length, failed: left.size }
+  }
+
+  readonly #discardBodies = (): void => {
+    for (const req of this.#unread.splice(0)) discardBody(req)
   }
 
   /** @internal The client has left. */
@@ -297,10 +307,15 @@ export class Held extends Chained<Held> {
     this.line = line
     this.groups = groups
     this.until = until
-    res.on('close', () => this.#hold.forget(this))
+    this.onClose(() => this.#hold.forget(this))
   }
 
-  get req(): Koa.Context['req'] {
+  get req(): Request {
     return this.res.req
+  }
+
+  onClose(closed: () => void): void {
+    this.res.on('close', closed)
+    watchQueued(this, closed)
   }
 }

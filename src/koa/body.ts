@@ -13,6 +13,13 @@ export function isBodyToCome(req: Request): boolean {
   return req.readableFlowing === null && !isHere(req)
 }
 
+/** Throws away a body that nobody reads: it stops the reading of the socket, and then nobody sees the client leave. */
+export function discardBody(req: Request): void {
+  if (req.readableFlowing !== null || (req.complete && req.readableLength === 0)) return
+  const { 'content-length': length, 'transfer-encoding': encoding } = req.headers
+  if (length !== undefined || encoding !== undefined) req.resume()
+}
+
 /** All of it is here, or as much as is kept for whoever will read it; or no more will come. */
 function isHere(req: Request): boolean {
   const { _readableState: state } = req as unknown as { _readableState: { ended: boolean } }

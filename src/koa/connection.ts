@@ -14,7 +14,7 @@ const queued = new WeakMap<Socket, Set<() => void>>()
  * nothing of its end until then; for those the socket is asked.
  */
 export function watchConnection(ctx: Koa.Context, closed: Closed): void {
-  const { req, res } = ctx
+  const { res } = ctx
   if (isClosed(res)) {
     closed(isFinished(res))
     return
@@ -26,10 +26,16 @@ export function watchConnection(ctx: Koa.Context, closed: Closed): void {
     if (!finished) tellError(ctx)
     closed(finished)
   })
-  if (res.socket !== null || req.httpVersionMajor >= 2) return
+  watchQueued(ctx, () => closed(false))
+}
 
+/**
+ * Calls `left` when the connection of a response closes while others on it are to be sent before this one: of that, the response
+ * itself hears nothing. Of any other response it does.
+ */
+export function watchQueued({ req, res }: Pick<Koa.Context, 'req' | 'res'>, left: () => void): void {
+  if (res.socket !== null || req.httpVersionMajor >= 2) return
   const { socket } = req
-  const left = (): void => closed(false)
   let waiting = queued.get(socket)
   if (waiting === undefined) {
     const all = new Set<() => void>()

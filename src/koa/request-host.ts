@@ -5,6 +5,7 @@ import { IllegalStateError } from '../core/errors.js'
 import type { Host } from '../core/host.js'
 import type { JobLane } from '../core/jobs.js'
 import { Life } from '../core/life.js'
+import { discardBody } from './body.js'
 import { closeAfter, hasLeft, stopWaiting, watchConnection } from './connection.js'
 import { laneAbove } from './lanes.js'
 import { parkIn, passageOf, reenterAll } from './passage.js'
@@ -83,14 +84,7 @@ export class RequestHost implements Host {
   parked(): void {
     stopWaiting(this.context)
     parkIn(passageOf(this.context))
-    if (!this.#keepsBody) this.#drain()
-  }
-
-  /** A body that nobody reads stops the reading of the socket, and then nobody sees the client leave. */
-  #drain(): void {
-    const { req } = this.context
-    const { 'content-length': length, 'transfer-encoding': encoding } = req.headers
-    if ((length !== undefined || encoding !== undefined) && req.readableFlowing === null) req.resume()
+    if (!this.#keepsBody) discardBody(this.context.req)
   }
 
   reenter<T>(waiting: Promise<T>): Promise<T> {
