@@ -1,5 +1,6 @@
 // Uses the package as a new user would: packs it, installs the tarball in an empty folder beside Koa 3 and beside Koa 2, and
-// runs the README's first app from ES modules, CommonJS and TypeScript. Then asks publint and attw what they think of it.
+// runs the README's first app from ES modules, CommonJS and TypeScript, with every entry of the package loaded and type-checked
+// against the oldest and the newest types of Node. Then asks publint and attw what they think of it.
 import { spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -31,8 +32,9 @@ try {
 async function tryWith(koa, tarball) {
   const project = mkdtempSync(join(work, `koa-${koa}-`))
   writeFileSync(join(project, 'package.json'), '{ "private": true }')
-  const own = [`koa@${koa}`, tarball, '@koa/router']
-  const types = ['typescript@5', '@types/node@20', `@types/koa@${koa}`]
+  const own = [`koa@${koa}`, tarball, '@koa/router', 'piscina@5', 'redis@6']
+  // the types of the oldest Node with the older Koa, and the newest of both
+  const types = ['typescript@5', `@types/node@${koa === '2' ? '20' : 'latest'}`, `@types/koa@${koa}`]
   run('npm', ['install', '--no-audit', '--no-fund', '--loglevel=error', ...own, ...types], project)
 
   const readme = readFileSync(join(root, 'README.md'), 'utf8')
@@ -45,7 +47,12 @@ async function tryWith(koa, tarball) {
   writeFileSync(join(project, 'app.cjs'), commonjs)
   writeFileSync(join(project, 'typed.mts'), esm)
   writeFileSync(join(project, 'typed-commonjs.cts'), esm)
-  run('npx', ['tsc', ...options, 'typed.mts', 'typed-commonjs.cts'], project)
+  const { name, exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  const entries = Object.keys(exports).filter((entry) => !entry.endsWith('.json'))
+  const all = entries.map((entry, n) => `export * as entry${n} from '${name}${entry.slice(1)}'\n`)
+  writeFileSync(join(project, 'entries.mts'), all.join(''))
+  run('npx', ['tsc', ...options, 'typed.mts', 'typed-commonjs.cts', 'entries.mts'], project)
+  run(process.execPath, ['entries.mjs'], project)
   for (const file of ['app.mjs', 'app.cjs', 'typed.mjs', 'typed-commonjs.cjs']) {
     await serves(project, file)
     console.log(`Koa ${koa}, ${file}: two subscribers got what was published`)

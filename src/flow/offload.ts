@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { basename, extname, isAbsolute } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import type { TransferListItem } from 'node:worker_threads'
+import type { Transferable } from 'node:worker_threads'
 import { type Clock, checkCount, checkOptions, checkRange, invalid, systemClock } from '../koa/checks.js'
 import type { Continuation } from '../koa/decided.js'
 import type { Job, JobOptions, ReturnWhenOptions } from '../koa/lanes.js'
@@ -37,7 +37,7 @@ export interface OffloadOptions extends Partial<Omit<LaneOptions, 'concurrency'>
 
 export interface Transfer {
   /** What of the task is moved into the thread, and not copied: array buffers, ports. */
-  transferList?: readonly TransferListItem[] | undefined
+  transferList?: readonly Transferable[] | undefined
 }
 
 /** A function that runs in other threads. */
@@ -97,7 +97,7 @@ export function offload<Blocking extends (task: never) => unknown = (task: unkno
 
   type Task = Parameters<Blocking>[0]
   type Result = Awaited<ReturnType<Blocking>>
-  const job = (task: Task, transferList?: readonly TransferListItem[]): Job<Result> => {
+  const job = (task: Task, transferList?: readonly Transferable[]): Job<Result> => {
     const message = { file: url.href, exported, task }
     return (signal) => threadPool.run(message, signal, transferList) as Promise<Result>
   }

@@ -2,7 +2,7 @@ import { AsyncResource } from 'node:async_hooks'
 import { once } from 'node:events'
 import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { TransferListItem, Worker } from 'node:worker_threads'
+import type { Transferable, Worker } from 'node:worker_threads'
 import { Piscina } from 'piscina'
 import type { Clock } from '../koa/checks.js'
 import { FAILED, type Failure, type Message } from './offload-thread.js'
@@ -49,7 +49,7 @@ export class Pool {
    *
    * A task that was aborted has `patience` milliseconds to come to its end: a new thread costs about as much.
    */
-  async run(message: Message, signal: AbortSignal, transferList: readonly TransferListItem[] = []): Promise<unknown> {
+  async run(message: Message, signal: AbortSignal, transferList: readonly Transferable[] = []): Promise<unknown> {
     const { clock, patience } = this.#options
     this.#piscina ??= this.#outside(() => this.#start())
     const piscina = this.#piscina
