@@ -37,6 +37,20 @@ describe('a hub of channels', () => {
     )
   })
 
+  it('what was said in a channel is there when it is deleted and made again, a log given as undefined or not', async () => {
+    for (const options of [{}, { log: undefined }]) {
+      const own = new Hub(options)
+      const { id } = await own.channel('lobby').publish('before')
+      await own.delete('lobby')
+      const { messages, next } = await own.channel('lobby').log.read('lobby', 'oldest')
+      assert.deepEqual(
+        messages.map(({ data }) => data),
+        ['"before"'],
+      )
+      assert.equal(`${next.epoch}-${next.seq}`, id)
+    }
+  })
+
   it('a request follows many channels with one cursor, and misses nothing in any', async () => {
     const names = '?name=lobby&name=kitchen&name=a,%20b:%20%C5%BE'
     const asking = served.get(`/${names}`)
@@ -235,6 +249,9 @@ describe('bad input to a channel', () => {
       assert.throws(() => new Hub(options as HubOptions), { code: 'ERR_INVALID_OPTION' }, JSON.stringify(options))
     }
     assert.throws(() => new Hub({ perRequest: 0 }), { code: 'ERR_INVALID_OPTION' })
+    for (const options of [null, 5, 'lobby', [], () => {}]) {
+      assert.throws(() => new Hub(options as HubOptions), { name: 'TypeError', code: 'ERR_INVALID_OPTION' })
+    }
     for (const name of ['', 5, undefined])
       assert.throws(() => new Channel(name as string), { code: 'ERR_INVALID_OPTION' })
   })

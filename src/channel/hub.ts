@@ -1,6 +1,5 @@
 import type Koa from 'koa'
 import { checkCount, checkDrainOptions, type Drained, type DrainOptions, drain } from '../koa/checks.js'
-import { MemoryLog } from '../log/memory.js'
 import { Channel } from './channel.js'
 import { ChannelError } from './errors.js'
 import { Feed } from './feed.js'
@@ -40,10 +39,10 @@ export class Hub implements Iterable<Channel> {
 
   /** @throws {TypeError | RangeError} `ERR_INVALID_OPTION` for options not known, of the wrong type or out of range */
   constructor(options: HubOptions = {}) {
+    this.#settings = channelSettings('A Hub', options, ['perRequest'])
     const { perRequest = 100, ...others } = options
     checkCount('perRequest', perRequest, 1)
-    this.#options = { log: new MemoryLog(), ...others }
-    this.#settings = channelSettings('A Hub', this.#options, ['perRequest'])
+    this.#options = { ...others, log: this.#settings.log }
     this.#perRequest = perRequest
   }
 
