@@ -1,3 +1,4 @@
+import { checkFunction, checkOptions } from '../core/options.js'
 import {
   type After,
   type Backlog,
@@ -31,7 +32,12 @@ export class MemoryLog implements Log {
   readonly #now: () => number
   readonly #epoch: () => string
 
-  constructor({ now = () => performance.now(), epoch = randomEpoch }: MemoryLogOptions = {}) {
+  /** @throws {TypeError} `ERR_INVALID_OPTION` for options that are not known or of the wrong type */
+  constructor(options: MemoryLogOptions = {}) {
+    checkOptions('A MemoryLog', options, ['now', 'epoch'])
+    const { now = () => performance.now(), epoch = randomEpoch } = options
+    checkFunction('now', now)
+    checkFunction('epoch', epoch)
     this.#now = now
     this.#epoch = epoch
   }
