@@ -223,6 +223,9 @@ describe('bad input to a channel', () => {
     }
     await assert.rejects(channel.publish('x'.repeat(1_000)), { code: 'ERR_MESSAGE_TOO_LARGE', status: 413 })
     await assert.rejects(channel.publish(1, { event: '' }), { code: 'ERR_INVALID_EVENT' })
+    for (const options of ['sale', null, { type: 'sale' }, 5]) {
+      await assert.rejects(channel.publish(1, options as object), { name: 'TypeError', code: 'ERR_INVALID_OPTION' })
+    }
     assert.deepEqual((await channel.publish(null)).woken, 0)
   })
 
@@ -251,6 +254,11 @@ describe('bad input to a channel', () => {
     assert.throws(() => new Hub({ perRequest: 0 }), { code: 'ERR_INVALID_OPTION' })
     for (const options of [null, 5, 'lobby', [], () => {}]) {
       assert.throws(() => new Hub(options as HubOptions), { name: 'TypeError', code: 'ERR_INVALID_OPTION' })
+    }
+    const hub = new Hub()
+    for (const names of ['lobby', ['lobby'], undefined]) {
+      assert.throws(() => hub.subscriber(names as never), { name: 'TypeError', code: 'ERR_INVALID_OPTION' })
+      assert.throws(() => hub.publisher(names as never), { name: 'TypeError', code: 'ERR_INVALID_OPTION' })
     }
     for (const name of ['', 5, undefined])
       assert.throws(() => new Channel(name as string), { code: 'ERR_INVALID_OPTION' })

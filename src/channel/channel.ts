@@ -1,6 +1,15 @@
 import type Koa from 'koa'
 import { turnsOf } from '../koa/boundary.js'
-import { Chain, Chained, checkDrainOptions, type Drained, type DrainOptions, drain, invalid } from '../koa/checks.js'
+import {
+  Chain,
+  Chained,
+  checkDrainOptions,
+  checkOptions,
+  type Drained,
+  type DrainOptions,
+  drain,
+  invalid,
+} from '../koa/checks.js'
 import type { Log } from '../log/log.js'
 import { ContinuationManager } from '../manager/manager.js'
 import { ChannelError } from './errors.js'
@@ -88,12 +97,14 @@ export class Channel {
    *
    * @param data anything that JSON can hold
    * @returns the message's id, and how many requests were woken in this process
+   * @throws {TypeError} `ERR_INVALID_OPTION` for options that are not known or no object
    * @throws {ChannelError} `ERR_UNSERIALISABLE`, `ERR_INVALID_EVENT`, `ERR_MESSAGE_TOO_LARGE`; rejects with what the log
    *   rejects with
    */
-  async publish(data: unknown, { event }: { event?: string | undefined } = {}): Promise<Receipt> {
+  async publish(data: unknown, options: { event?: string | undefined } = {}): Promise<Receipt> {
+    checkOptions('publish()', options, ['event'])
     const { log, backlog } = this.#settings
-    const message = messageOf(data, event, backlog.bytes)
+    const message = messageOf(data, options.event, backlog.bytes)
     const before = this.#woken
     const { epoch, seq } = await log.append(this.name, message, backlog)
     // the log rings by itself, soon; who waits here need not wait for that

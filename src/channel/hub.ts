@@ -1,5 +1,5 @@
 import type Koa from 'koa'
-import { checkCount, checkDrainOptions, type Drained, type DrainOptions, drain } from '../koa/checks.js'
+import { checkCount, checkDrainOptions, checkFunction, type Drained, type DrainOptions, drain } from '../koa/checks.js'
 import { Channel } from './channel.js'
 import { ChannelError } from './errors.js'
 import { Feed } from './feed.js'
@@ -80,6 +80,7 @@ export class Hub implements Iterable<Channel> {
    * 400 `ERR_NO_CHANNEL`.
    */
   subscriber(names: Names): Koa.Middleware {
+    checkFunction('names', names)
     const follow = (ctx: Koa.Context, cursor: string | undefined, said: string | readonly string[]): Subscription => {
       const channels = this.#named(said)
       const followed = channels.map(({ name }) => name)
@@ -95,6 +96,7 @@ export class Hub implements Iterable<Channel> {
 
   /** A handler that publishes to the channels that `names` says; see `Channel#publisher`. The receipts are a list. */
   publisher(names: Names): Koa.Middleware {
+    checkFunction('names', names)
     return (context) => {
       const ctx = context as Koa.Context
       return refusing(ctx, async () => {
