@@ -359,7 +359,7 @@ export class Continuation {
    * @throws {IllegalStateError} when not suspended
    * @example
    * ```ts
-   * function myTurn(continuation) {
+   * function myTurn(continuation: Continuation) {
    *   if (!continuation.isInitial()) return
    *   continuation.suspend()
    *   clients.stash(continuation)
