@@ -367,4 +367,62 @@ describe('qos() over and under', () => {
     assert.deepEqual([inner.running, inner.suspended], [0, 0])
     assert.equal(stage.qos.running, 2)
   })
+
+  for (const above of [true, false]) {
+    const where = above ? 'above both' : 'between'
+    it(`an inner limit: who goes on there leaves the outer one to others, the boundary ${where}`, async () => {
+      const inner = qos({ maxRequests: 1 })
+      stage = await qosScene({ maxRequests: 2, timeout: 100 }, (app, limit, handler) => {
+        const boundary = continuations({ timeout: 0 })
+        for (const each of above ? [boundary, limit] : [limit, boundary]) app.use(each)
+        app
+          .use((ctx, next) => (ctx.path === '/outside' ? handler(ctx, next) : next()))
+          .use(inner)
+          .use(suspends(clients))
+          .use(handler)
+      })
+      const parked = ['/parks/1', '/parks/2'].map((path) => stage.get(path))
+      await until(() => clients.size === 2 && stage.qos.running === 0)
+      const inside = await stage.enter('/inside')
+      const waits = stage.get('/waits')
+      await until(() => inner.suspended === 1)
+      const outside = await stage.enter('/outside')
+      clients.broadcast()
+      await until(() => stage.qos.suspended === 2)
+      // each of the two has to have both limits at last, whoever has one of them now
+      inside.visit.answer()
+      outside.visit.answer()
+      for (const path of ['/waits', '/parks/1', '/parks/2']) (await stage.visit(path)).answer()
+      for (const one of [inside.asking, outside.asking, waits, ...parked]) assert.equal((await one).status, 200)
+      assert.deepEqual([inner.running, inner.suspended], [0, 0])
+    })
+  }
+
+  it('an inner limit: who goes on there, and waits for the outer one too long, gives it back', async () => {
+    const inner = qos({ maxRequests: 1 })
+    stage = await qosScene({ maxRequests: 2, timeout: 100 }, (app, limit, handler) => {
+      app
+        .use(continuations({ timeout: 0 }))
+        .use(limit)
+        .use((ctx, next) => (ctx.path.startsWith('/outside') ? handler(ctx, next) : next()))
+        .use(inner)
+        .use(suspends(clients))
+        .use(handler)
+    })
+    const parked = stage.get('/parks')
+    await until(() => clients.size === 1 && stage.qos.running === 0)
+    const inside = await stage.enter('/inside')
+    clients.resume('/parks')
+    await until(() => inner.suspended === 1)
+    const outside = [await stage.enter('/outside/1'), await stage.queue('/outside/2')]
+    inside.visit.answer()
+    await stage.visit('/outside/2')
+    await until(() => stage.qos.suspended === 1)
+    assert.equal(inner.running, 1)
+    stage.clock.advance(100)
+    assert.equal((await parked).status, 503)
+    assert.deepEqual([stage.qos.running, inner.running, inner.suspended], [2, 0, 0])
+    for (const { answer } of [...stage.at.values()]) answer()
+    for (const { asking } of [inside, ...outside]) assert.equal((await asking).status, 200)
+  })
 })

@@ -4,7 +4,7 @@ import { comesWithHead, isBodyToCome, onceBodyIsHere } from '../koa/body.js'
 import { isSuspended } from '../koa/boundary.js'
 import { SuspensionLimitError } from '../koa/checks.js'
 import { hasLeft } from '../koa/connection.js'
-import { passageOf, setPassage } from '../koa/passage.js'
+import { parkIn, passageOf, reenterAll, setPassage } from '../koa/passage.js'
 import { BodyTimeoutError } from './body-timeout-error.js'
 import { OverloadError } from './overload-error.js'
 import type { Permits } from './permits.js'
@@ -64,7 +64,18 @@ export function qos(options: QosOptions = {}): Qos {
   }
 
   async function goOn(run: Run, next: Koa.Next): Promise<unknown> {
-    await run.reenter()
+    const entering = run.reenter()
+    if (entering !== undefined) {
+      try {
+        // further out others run meanwhile: two limits that are kept for each other would be kept for good
+        parkIn(run.outer)
+        await entering
+        await reenterAll(run.outer)
+      } catch (error) {
+        run.leave(false)
+        throw error
+      }
+    }
     return enterIfHere(run, next)
   }
 
