@@ -294,6 +294,16 @@ describe('offload', () => {
       const { status, body } = await stage.get('/')
       assert.deepEqual([status, body], [418, 'short and stout'])
     })
+
+    it('one that the handler has let go of ends nothing but itself', async () => {
+      const fail = off('fail')
+      stage = await scene((ctx) => {
+        void fail.waitFor(ctx.continuation, undefined)
+        ctx.body = 'gone on'
+      })
+      assert.equal((await stage.get('/')).body, 'gone on')
+      await until(() => fail.stats().running === 0)
+    })
   })
 
   it('no thread is started before the first task, and none is left after the end', async () => {

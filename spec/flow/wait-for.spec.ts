@@ -314,4 +314,17 @@ describe('waitFor', () => {
     stage.job('a').fail(new Error('nobody hears it'))
     await standing(0, 0)
   })
+
+  it('nor does one that it asked the value of lanes() for', async () => {
+    stage = await laneScene((ctx, { work, job }) => {
+      void work.waitFor(ctx.continuation, 'database', job('a').job)
+      void work.waitFor(ctx.continuation, 'nowhere' as never, job('b').job)
+      ctx.body = 'gone on'
+    })
+    assert.equal((await stage.get('/')).body, 'gone on')
+    assert.equal(stage.job('b').begun, 0)
+    assert.equal(stage.job('a').aborted, 'ERR_JOB_CANCELLED')
+    stage.job('a').done('A')
+    await standing(0, 0)
+  })
 })

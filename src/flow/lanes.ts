@@ -4,7 +4,7 @@ import type { Continuation } from '../koa/decided.js'
 import { type Job, type JobLane, type JobOptions, passLanes, type ReturnWhenOptions } from '../koa/lanes.js'
 import { Lane, type LaneOptions, type LaneStats, type RunOptions, type World } from './lane.js'
 import { returnWhen } from './return-when.js'
-import { waitFor } from './wait-for.js'
+import { mayBeLetGo, waitFor } from './wait-for.js'
 
 export { LaneError } from './lane-error.js'
 export type { Job, JobOptions, LaneOptions, LaneStats, ReturnWhenOptions, RunOptions, World as LanesOptions }
@@ -72,7 +72,8 @@ export function lanes<Name extends string>(
   const methods: Omit<Lanes<Name>, never> = {
     run: async (name, job, options) => named(name).run(job, options),
     returnWhen: (continuation, name, job, options) => returnWhen(continuation, named(name), job, options),
-    waitFor: async (continuation, name, job, options) => waitFor(continuation, named(name), job, options),
+    waitFor: (continuation, name, job, options) =>
+      mayBeLetGo((async () => waitFor(continuation, named(name), job, options))()),
     stats: () => Object.fromEntries(Array.from(all, ([name, { stats }]) => [name, stats])) as Record<Name, LaneStats>,
     close: async () => {
       await Promise.all(Array.from(all.values(), (lane) => lane.close()))

@@ -8,7 +8,7 @@ import type { Job, JobOptions, ReturnWhenOptions } from '../koa/lanes.js'
 import { Lane, type LaneOptions, type LaneStats, type RunOptions } from './lane.js'
 import { type PiscinaOptions, Pool } from './pool.js'
 import { returnWhen } from './return-when.js'
-import { waitFor } from './wait-for.js'
+import { mayBeLetGo, waitFor } from './wait-for.js'
 
 export { LaneError } from './lane-error.js'
 export type { JobOptions, LaneStats, PiscinaOptions, ReturnWhenOptions, RunOptions }
@@ -111,7 +111,7 @@ export function offload<Blocking extends (task: never) => unknown = (task: unkno
         { transferList, ...options }: ReturnWhenOptions & Transfer = {},
       ) => returnWhen(continuation, lane, job(task, transferList), options),
       waitFor: (continuation: Continuation, task: Task, { transferList, ...options }: JobOptions & Transfer = {}) =>
-        waitFor(continuation, lane, job(task, transferList), options),
+        mayBeLetGo(waitFor(continuation, lane, job(task, transferList), options)),
       stats: () => lane.stats,
       close: async () => {
         await lane.close()

@@ -33,6 +33,12 @@ export async function waitFor<Result>(
   return held.run(lane, job, priority)
 }
 
+/** Whoever awaits it still sees its error; a handler that let go of it must not end the process. */
+export function mayBeLetGo<Result>(waiting: Promise<Result>): Promise<Result> {
+  waiting.catch(() => {})
+  return waiting
+}
+
 /**
  * One request that is held in place, for as long as any job of its handler is under way.
  *
