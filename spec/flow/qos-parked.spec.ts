@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import type Koa from 'koa'
+import { lanes } from '../../src/flow/lanes.js'
 import { type Qos, qos } from '../../src/flow/qos.js'
 import { type Continuation, ContinuationManager, continuations, suspendable } from '../../src/index.js'
 import { until } from '../support/gate.js'
 import type { Asking } from '../support/serve.js'
+import { errand } from './errand.js'
 import { type QosScene, qosScene, type Visit } from './qos-scene.js'
 
 type Entered = { readonly asking: Asking; readonly visit: Visit }
@@ -276,6 +278,33 @@ describe('qos() over and under', () => {
     ;(await stage.visit('/again')).answer()
     assert.equal((await again).status, 200)
     assert.equal(stage.most, 1)
+  })
+
+  it('a handler whose job is done, and that cannot go on in time, is told so in place of the result', async () => {
+    let begun = false
+    const { job, done } = errand<string>(() => {
+      begun = true
+    })
+    stage = await qosScene({ timeout: 100 }, (app, limit, handler) => {
+      app
+        .use(continuations({ timeout: 0 }))
+        .use(limit)
+        .use(lanes({ database: { concurrency: 1 } }))
+      app.use(async (ctx, next) => {
+        if (ctx.path === '/job') await ctx.continuation.waitFor('database', job)
+        await next()
+      })
+      app.use(handler)
+    })
+    const asking = stage.get('/job')
+    await until(() => begun && stage.qos.running === 0)
+    const { visit } = await stage.enter('/runs')
+    done('result')
+    await until(() => stage.qos.suspended === 1)
+    stage.clock.advance(100)
+    assert.equal((await asking).status, 503)
+    visit.answer()
+    assert.deepEqual(stage.order, ['/runs'])
   })
 
   for (const above of [true, false]) {

@@ -47,8 +47,8 @@ export function mayBeLetGo<Result>(waiting: Promise<Result>): Promise<Result> {
 class InPlace {
   readonly #continuation: Continuation
   readonly #pending = new Set<{ readonly lane: Lane; cancel(reason: unknown): void }>()
-  /** The end of the present wait; it never rejects. */
-  #turn!: Promise<void>
+  /** The end of the present wait; it never rejects, and says where the request was failed, or may not go on. */
+  #turn!: Promise<{ readonly error: unknown } | undefined>
   /** The present wait was ended because no job was left. */
   #done = false
 
@@ -77,7 +77,8 @@ class InPlace {
     })
     if (this.#pending.size === 0) {
       if (this.#continuation.resume()) this.#done = true
-      await this.#turn
+      const failed = await this.#turn
+      if (failed !== undefined) throw failed.error
     }
     if (settled.status === 'rejected') throw settled.reason
     return settled.value
@@ -87,11 +88,14 @@ class InPlace {
     this.#done = false
     this.#turn = waiting.then(
       (outcome) => this.#woken(outcome),
-      (error) => this.#end(() => error),
+      (error) => {
+        this.#end(() => error)
+        return { error }
+      },
     )
   }
 
-  #woken(outcome: Outcome): void {
+  #woken(outcome: Outcome): undefined {
     // between the wake-up and the turn the handler may have asked for another job
     if (this.#done && outcome === 'resumed' && this.#pending.size > 0) this.#hold(this.#continuation.wait())
     else this.#end((lane) => cancellation(this.#continuation, lane))
