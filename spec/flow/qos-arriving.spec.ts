@@ -188,4 +188,58 @@ describe('qos() and a body that comes slowly', () => {
     assert.deepEqual(bodies, [undefined, '{}'])
     await served.close()
   })
+
+  describe('that nobody has read', () => {
+    const length = 300_000
+
+    it('keeps no other request of its connection out', async () => {
+      stage = await qosScene()
+      const { socket, got } = post(length, 'x'.repeat(length))
+      socket.write('GET /next HTTP/1.1\r\nHost: a\r\n\r\n')
+      ;(await stage.visit('/slow')).answer()
+      ;(await stage.visit('/next')).answer()
+      await until(() => got().endsWith('answer to /next'))
+    })
+
+    it('and is refused keeps none out either', async () => {
+      stage = await qosScene({ maxSuspended: 0 })
+      const { asking, visit } = await stage.enter('/runs')
+      const { socket, got } = post(length, 'x'.repeat(length))
+      await until(() => got().startsWith('HTTP/1.1 503 '))
+      visit.answer()
+      await asking
+      socket.write('GET /next HTTP/1.1\r\nHost: a\r\n\r\n')
+      ;(await stage.visit('/next')).answer()
+      await until(() => got().endsWith('answer to /next'))
+    })
+
+    for (const [what, status] of [
+      ['is answered', 200],
+      ['does not come in time', 408],
+    ] as const) {
+      it(`and ${what} keeps no stream of HTTP/2 open`, async () => {
+        stage = await qosScene({ timeout: 100 })
+        const served = await serveHttp2(stage.app)
+        const session = await served.connect()
+        const open = session.request({ ':method': 'POST', ':path': '/slow' }, { endStream: false })
+        let answered: number | undefined
+        open.on('response', (head) => {
+          answered = head[':status']
+        })
+        open.on('error', () => {})
+        open.resume()
+        if (status === 200) {
+          open.write('x'.repeat(length))
+          ;(await stage.visit('/slow')).answer()
+        } else {
+          open.write('x')
+          await until(() => stage.qos.arriving === 1)
+          stage.clock.advance(100)
+        }
+        await until(() => open.destroyed)
+        assert.deepEqual([answered, open.rstCode], [status, 0])
+        await served.close()
+      })
+    }
+  })
 })

@@ -1,6 +1,6 @@
 import type Koa from 'koa'
 import { Aside } from '../koa/aside.js'
-import { comesWithHead, isBodyToCome, onceBodyIsHere } from '../koa/body.js'
+import { comesWithHead, dumpUnread, isBodyToCome, onceBodyIsHere } from '../koa/body.js'
 import { isSuspended } from '../koa/boundary.js'
 import { SuspensionLimitError } from '../koa/checks.js'
 import { hasLeft } from '../koa/connection.js'
@@ -103,6 +103,7 @@ export function qos(options: QosOptions = {}): Qos {
   }
 
   async function arrive(ctx: Koa.Context, next: Koa.Next): Promise<unknown> {
+    dumpUnread(ctx, arriving.clock)
     if (await comesWithHead(ctx.req, arriving.clock)) return begin(ctx, next)
     const aside = new Aside(ctx, arriving)
     let stop = (): void => {}
@@ -110,7 +111,7 @@ export function qos(options: QosOptions = {}): Qos {
       const waiting = aside.wait(timeout, () => stop())
       if (aside.isWaiting) stop = onceBodyIsHere(ctx.req, () => aside.goOn())
       const outcome = await waiting
-      if (outcome === 'expired') throw new BodyTimeoutError(timeout)
+      if (outcome === 'expired') throw new BodyTimeoutError(timeout, ctx.req.httpVersionMajor)
       if (outcome !== 'resumed') return undefined
     } finally {
       aside.over()

@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream'
 import type Koa from 'koa'
 import type { Clock } from '../core/clock.js'
 
@@ -40,6 +41,23 @@ export function onceBodyIsHere(req: Request, here: () => void): () => void {
   const stop = (): void => void req.off('readable', look)
   req.on('readable', look)
   return stop
+}
+
+/**
+ * Does away with a body that nobody has read when the response is sent, as Node does where nobody has waited for it: what is
+ * left of it would keep the next request of the connection out, and a stream of HTTP/2 open.
+ */
+export function dumpUnread({ req, res }: Pick<Koa.Context, 'req' | 'res'>, clock: Clock): void {
+  const { stream } = req as { stream?: Duplex & { close(): void } }
+  const dump = (): void => {
+    if (req.readableFlowing !== null || req.readableDidRead) return
+    req.resume()
+    // a turn later than the end of the response, which must have gone out
+    if (stream !== undefined) clock.nextTurn(() => stream.close())
+  }
+  // of HTTP/2 a response says that it is finished when its stream is closed
+  if (stream === undefined) res.once('finish', dump)
+  else stream.once('finish', () => clock.nextTurn(dump))
 }
 
 /** What has come together with the head is handed on in this turn of the event loop, but after all that is under way. */
