@@ -120,4 +120,24 @@ describe('Buckets', () => {
     assert.deepEqual(buckets.state('a', 1e12 + 750), { tokens: 0, next: 250 })
     assert.deepEqual(buckets.state('a', 1e12 + 1_100), { tokens: 1, next: 400 })
   })
+
+  it('have as many tokens in one moment as they hold, whatever part of a millisecond a token takes', () => {
+    const now = 1_800_000_000_000.123
+    for (const rate of [0.3, 1 / 7, 1.5, 6, 7, 11, 13, 15, 60, 150, 999, 1e7]) {
+      for (const burst of [1, 2, 5, 60, 1_000]) {
+        const buckets = new Buckets({ rate, burst, maxClients: 2 })
+        for (let left = burst - 1; left >= 0; left--) {
+          assert.equal(buckets.take('a', now, 0), 0, `${rate} a second`)
+          assert.equal(buckets.state('a', now).tokens, left, `${rate} a second`)
+        }
+        assert.ok(buckets.take('a', now, 0) > 0)
+      }
+    }
+  })
+
+  it('that fill next to never are empty for so long', () => {
+    const buckets = new Buckets({ rate: Number.MIN_VALUE, burst: 1, maxClients: 2 })
+    assert.equal(buckets.take('a', 0, 0), 0)
+    assert.equal(buckets.take('a', 0, 1_000), Number.MAX_SAFE_INTEGER)
+  })
 })

@@ -8,6 +8,12 @@ export interface BucketOptions {
 }
 
 /**
+ * What milliseconds since 1970 are whole multiples of, as numbers. A token takes a multiple of it too, so that nothing is
+ * rounded when they are added up: many that come in one moment would be a token short.
+ */
+const GRAIN = 2 ** -12
+
+/**
  * A token bucket for each client, full at the beginning, in memory that does not grow with the number of clients.
  *
  * A bucket is one number: when it will be full again (as in GCRA, the algorithm of ATM networks). So buckets that nobody
@@ -30,7 +36,7 @@ export class Buckets {
   #floor = 0
 
   constructor({ rate, burst, maxClients }: BucketOptions) {
-    this.#interval = 1_000 / rate
+    this.#interval = Math.min(Number.MAX_SAFE_INTEGER, Math.max(GRAIN, Math.round(1_000 / rate / GRAIN) * GRAIN))
     this.#span = burst * this.#interval
     this.#burst = burst
     this.#half = Math.ceil(maxClients / 2)
