@@ -36,6 +36,19 @@ export function fail(): never {
   throw new TeapotError('short and stout', { cause: new Error('tipped over') })
 }
 
+/** What the platform throws is no Error of the language's own. */
+export const decode = (base64: string): string => atob(base64)
+
+export function failBecause(what: string): never {
+  const cause = { deep: new Error('deep', { cause: decode }), function: decode }[what]
+  if (what !== 'decode') throw Object.assign(new RangeError('why', { cause }), { status: 422 })
+  try {
+    throw decode('%')
+  } catch (cause) {
+    throw Object.assign(new RangeError('why', { cause }), { status: 422 })
+  }
+}
+
 export const reject = (value: unknown): Promise<never> => Promise.reject(value)
 
 export function throwFunction(): never {

@@ -112,6 +112,30 @@ describe('offload', () => {
       assert.equal((cause as Error).message, 'tipped over')
     })
 
+    it('of the platform too', async () => {
+      const error = await off('decode')('%').then(assert.fail, (error) => error)
+      assert.ok(error instanceof Error)
+      assert.deepEqual([error.name, error.message], ['InvalidCharacterError', 'Invalid character'])
+      assert.match(String(error.stack), /offload-tasks\.ts/)
+    })
+
+    it('whatever their cause is: the thread is not lost', async () => {
+      const fail = off('failBecause')
+      const causes: unknown[] = []
+      for (const what of ['function', 'deep', 'decode']) {
+        const error = await fail(what).then(assert.fail, (error) => error)
+        assert.ok(error instanceof Error)
+        const { message, name, status, cause } = error as Error & { status?: number }
+        assert.deepEqual([message, name, status], ['why', 'RangeError', 422])
+        causes.push(cause)
+      }
+      const [text, deep, platform] = causes as [string, Error, Error]
+      assert.match(text, /atob/)
+      assert.equal(deep.message, 'deep')
+      assert.match(String(deep.cause), /atob/)
+      assert.equal(platform.message, 'Invalid character')
+    })
+
     it('and what is none comes as it is, or as text where it cannot be sent', async () => {
       const reject = off('reject')
       assert.deepEqual(await reject({ odd: 1 }).catch((error) => error), { odd: 1 })

@@ -53,7 +53,22 @@ function failure(error: unknown): Failure {
     return { [FAILED]: true, error: canBeSent(error) ? error : String(error), properties: {} }
   const properties: Record<string, unknown> = { name: error.name }
   for (const [name, value] of Object.entries(error)) if (canBeSent(value)) properties[name] = value
-  return { [FAILED]: true, error, properties }
+  return { [FAILED]: true, error: sendable(error), properties }
+}
+
+/** An error that arrives as one: a DOMException would be an empty object, and a cause that cannot be sent holds all of it up. */
+function sendable(error: Error): Error {
+  const { message, stack, cause } = error
+  if (!(error instanceof DOMException || cause instanceof DOMException) && canBeSent(error)) return error
+  const plain = new Error(message)
+  Object.defineProperty(plain, 'stack', { value: stack, configurable: true, writable: true })
+  if (cause !== undefined) Object.defineProperty(plain, 'cause', { value: sendableCause(cause) })
+  return plain
+}
+
+function sendableCause(cause: unknown): unknown {
+  if (cause instanceof Error) return sendable(cause)
+  return canBeSent(cause) ? cause : String(cause)
 }
 
 function canBeSent(value: unknown): boolean {
