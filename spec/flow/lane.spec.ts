@@ -137,6 +137,24 @@ describe('Lane', () => {
       assert.equal(begun, '')
     })
 
+    it('aborted by the job itself as it begins: its own signal is, and the caller hears at once', async () => {
+      const one = lane()
+      const a = named('a')
+      const controller = new AbortController()
+      const running = one.run(
+        (signal) => {
+          controller.abort(new Error('left'))
+          return a.job(signal)
+        },
+        { signal: controller.signal },
+      )
+      assert.equal(await now(running), 'left')
+      assert.deepEqual([a.aborted, one.stats.running], ['left', 1])
+      a.done('A')
+      await turn()
+      assert.equal(one.stats.running, 0)
+    })
+
     it('aborted in line: the job leaves, never runs, and its place in line is free', async () => {
       const one = lane({ maxWaiting: 1 })
       const [a, b, c] = [named('a'), named('b'), named('c')]

@@ -131,7 +131,9 @@ export class Lane {
         cancel(signal?.reason)
         reject(signal?.reason)
       }
-      signal?.addEventListener('abort', left, { once: true })
+      // a job that began at once may have aborted it
+      if (signal?.aborted) left()
+      else signal?.addEventListener('abort', left, { once: true })
     })
   }
 
