@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
+import { type AddressInfo, connect, createServer } from 'node:net'
+import { pipeline } from 'node:stream'
 import { createClient } from 'redis'
 import { systemClock } from '../../../src/core/clock.js'
 import { LogError } from '../../../src/log/errors.js'
 import type { Backlog, Position } from '../../../src/log/log.js'
 import { RedisLog, type RedisLogOptions } from '../../../src/log/redis/index.js'
 import { until } from '../../support/gate.js'
+import { ManualClock } from '../../support/manual-clock.js'
 import { noRedis, type RedisServer, redisServer } from '../../support/redis-server.js'
 
 const wide: Backlog = { messages: 100_000, bytes: 100_000_000, age: 3_600_000 }
@@ -84,6 +88,37 @@ describe(`RedisLog${noRedis}`, () => {
     for (let open = 2; open > 0; ) open = await connections()
     assert.equal(log.state, 'closed')
   })
+
+  for (const [what, end] of [
+    ['closed', (log: RedisLog) => log.close()],
+    ['given up', (_: RedisLog, clock: ManualClock) => clock.advance(10_000)],
+  ] as const) {
+    it(`${what} while it connects: no connection stays`, async () => {
+      const host = createServer().listen(0, '127.0.0.1')
+      await once(host, 'listening')
+      try {
+        const clock = new ManualClock()
+        const own = open({ url: `redis://127.0.0.1:${(host.address() as AddressInfo).port}`, clock })
+        const calling = assert.rejects(
+          own.tail('a', () => {}),
+          LogError,
+        )
+        // the attempt has begun, and has no socket yet
+        await undefined
+        const sockets: Promise<unknown>[] = []
+        host.on('connection', (socket) => {
+          sockets.push(once(socket, 'close'))
+          pipeline(socket, connect(server.path), socket, () => {})
+        })
+        await end(own, clock)
+        await until(() => sockets.length === 2)
+        await Promise.all(sockets)
+        await calling
+      } finally {
+        host.close()
+      }
+    })
+  }
 
   it('ready() connects', async () => {
     await log.ready()

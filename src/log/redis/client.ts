@@ -6,6 +6,7 @@ export interface RedisClient {
   sendCommand(args: readonly string[]): Promise<unknown>
   destroy(): void
   on(event: 'error', listener: (error: Error) => void): unknown
+  on(event: 'connect', listener: () => void): unknown
 }
 
 /**

@@ -74,6 +74,10 @@ export class Connection {
       const client = alike.duplicate(overrides(alike, heartbeat))
       this.#client = client
       client.on('error', over)
+      // one that is ended before it has a socket goes on connecting
+      client.on('connect', () => {
+        if (this.#attempt !== attempt) end(client)
+      })
       await client.connect()
       await greet(client)
       if (this.#attempt !== attempt) return
