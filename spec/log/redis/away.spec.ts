@@ -218,6 +218,29 @@ describe(`RedisLog while Redis is away${noRedis}`, () => {
     assert.equal(await data(log), '1,2')
   })
 
+  it('a server that stays a replica takes connections, and is away all the same: calls wait for just so long', async () => {
+    const clock = new ManualClock()
+    const log = open({ clock, wait: 1_000, retry: () => 100 })
+    await append(log, 1)
+    clock.advance(60_000)
+    await server.ask('REPLICAOF', '127.0.0.1', '1')
+    let how: string | undefined
+    refusal(append(log, 2)).then((refused) => {
+      how = refused
+    })
+    for (let attempt = 1; attempt <= 10; attempt++) {
+      await until(() => log.statistics.troubles === attempt && log.state === 'away')
+      assert.equal(how, undefined)
+      clock.advance(100)
+    }
+    await until(() => how !== undefined)
+    assert.equal(how, 'ERR_LOG_AWAY 503, in doubt')
+    await server.ask('REPLICAOF', 'NO', 'ONE')
+    await until(() => log.state === 'open')
+    await append(log, 3)
+    assert.equal(await data(log), '1,3')
+  })
+
   describe('started again', () => {
     const folder = (): string => dirname(server.path)
     const kept = (): string => join(folder(), 'kept')

@@ -55,8 +55,12 @@ class Call extends Chained<Call> implements Calling<unknown> {
 
 export interface CommandsOptions extends ConnectionSettings {
   readonly scripts: readonly string[]
-  /** Called after each change, before what waits is sent. */
-  readonly changed: (state: RedisLogState) => void
+  /**
+   * Called after each change, before what waits is sent.
+   *
+   * @param isFresh what went before has ended; else it is away as before, and what was open in between was of no use
+   */
+  readonly changed: (state: RedisLogState, isFresh: boolean) => void
 }
 
 /** Who answers so is not, or not yet, the server that holds the data; another may be, or this one later. */
@@ -87,9 +91,9 @@ export class Commands {
         for (const resolve of this.#opened.splice(0)) resolve()
         for (const call of [...this.#calls]) this.#sendAgain(call, client)
       },
-      lost: () => {
+      lost: (isGood) => {
         this.#client = undefined
-        this.#change('away')
+        this.#change('away', isGood)
       },
     })
   }
@@ -124,9 +128,9 @@ export class Commands {
     for (const call of [...this.#calls]) this.#calls.delete(call)
   }
 
-  #change(state: RedisLogState): void {
+  #change(state: RedisLogState, isFresh = true): void {
     this.#state = state
-    this.#options.changed(state)
+    this.#options.changed(state, isFresh)
   }
 
   async #greet(client: RedisClient): Promise<void> {

@@ -17,8 +17,8 @@ export interface ConnectionOptions extends ConnectionSettings {
   /** Asked of every new connection before it counts as open. */
   readonly greet: (client: RedisClient) => Promise<void>
   readonly opened: (client: RedisClient) => void
-  /** It was open, and is no more. */
-  readonly lost: () => void
+  /** It was open, and is no more. @param isGood it was for long enough to be of use */
+  readonly lost: (isGood: boolean) => void
 }
 
 /** Milliseconds for one attempt to open a connection, all that is asked of it included. */
@@ -98,9 +98,10 @@ export class Connection {
     end(this.#client)
     const wasOpen = this.#isOpen
     this.#isOpen = false
-    if (wasOpen && clock.now() - this.#openSince > GOOD) this.#failed = 0
+    const isGood = wasOpen && clock.now() - this.#openSince > GOOD
+    if (isGood) this.#failed = 0
     this.#timer = clock.setTimeout(() => this.#try(), retry(this.#failed++), undefined)
-    if (wasOpen) lost()
+    if (wasOpen) lost(isGood)
     trouble(error)
   }
 }

@@ -31,6 +31,8 @@ export class Patience {
   readonly #clock: Clock
   readonly #waiting = new Chain<Waiting>()
   #span: number
+  /** Nobody's time has begun before. */
+  #from = 0
   #timer: unknown
   #due = 0
 
@@ -55,14 +57,14 @@ export class Patience {
     this.#waiting.delete(waiting)
   }
 
-  /** From now on everybody, those too that wait already, may wait for so many milliseconds. */
-  allow(span: number): void {
+  /** Everybody, those too that wait already, may wait for so many milliseconds, from now on or since a moment that is past. */
+  allow(span: number, from = this.#clock.now()): void {
     this.#span = span
-    const now = this.#clock.now()
-    for (const waiting of this.#waiting) waiting.since = now
+    this.#from = from
     this.#clock.clearTimeout(this.#timer)
     this.#timer = undefined
-    if (this.#waiting.size > 0) this.#arm(span)
+    const { first: oldest } = this.#waiting
+    if (oldest !== undefined) this.#arm(Math.max(this.#left(oldest), 0))
   }
 
   /** Nobody waits any longer. */
@@ -83,13 +85,21 @@ export class Patience {
     if (now - this.#due > STOOD_STILL && this.#waiting.size > 0) this.#arm(GRACE)
     else this.#expire(now - this.#span)
     const { first: oldest } = this.#waiting
-    if (this.#timer === undefined && oldest !== undefined) this.#arm(oldest.since + this.#span - now)
+    if (this.#timer === undefined && oldest !== undefined) this.#arm(this.#left(oldest))
+  }
+
+  #begun({ since }: Waiting): number {
+    return Math.max(since, this.#from)
+  }
+
+  #left(waiting: Waiting): number {
+    return this.#begun(waiting) + this.#span - this.#clock.now()
   }
 
   /** Those that wait since then, or longer. */
   #expire(since: number): void {
     for (let oldest = this.#waiting.first; oldest !== undefined; oldest = this.#waiting.first) {
-      if (oldest.since > since) return
+      if (this.#begun(oldest) > since) return
       this.#waiting.delete(oldest)
       oldest.expire()
     }

@@ -61,6 +61,7 @@ export class RedisLog implements Log {
   readonly #early = new Map<string, Bell>()
   /** Who waits for the first attempt to connect. */
   readonly #outcomes: (() => void)[] = []
+  #awaySince = 0
   #troubles = 0
   #lastTrouble: Error | undefined
 
@@ -76,10 +77,16 @@ export class RedisLog implements Log {
     this.#commands = new Commands({
       ...connection,
       scripts: [append, read],
-      changed: (state) => {
+      changed: (state, isFresh) => {
         if (state === 'closed') return
-        this.#patience.allow(state === 'open' ? timeout : wait)
-        if (state === 'open') this.#lanes.opened()
+        if (state === 'open') {
+          this.#patience.allow(timeout)
+          this.#lanes.opened()
+          return
+        }
+        // a server that takes connections, and nothing over them, is away all the time
+        if (isFresh) this.#awaySince = clock.now()
+        this.#patience.allow(wait, this.#awaySince)
       },
     })
     this.#doorbells = new Doorbells({
