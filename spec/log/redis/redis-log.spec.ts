@@ -499,6 +499,14 @@ describe(`RedisLog${noRedis}`, () => {
     open({ wait: endless, timeout: 0, queue: endless, cache: endless, idle: endless })
   })
 
+  it('times that are no whole milliseconds', async () => {
+    const own = open({ heartbeat: 10_000 / 3, idle: 1_000_000 / 3, wait: 1_000 / 3, timeout: 20_000 / 3 })
+    const { seen } = await follower(own)
+    await append(1, log, 'a', { ...wide, age: 100_000 / 3 })
+    await until(() => seen.length === 1)
+    assert.equal(own.statistics.lastTrouble, undefined)
+  })
+
   it('backlogs without end, and channels that are never forgotten', async () => {
     const own = open({ idle: Number.POSITIVE_INFINITY })
     const endless = Number.POSITIVE_INFINITY

@@ -104,7 +104,8 @@ export function redisLogSettings(options: RedisLogOptions): RedisLogSettings {
     queue,
     cache,
     idle,
-    heartbeat,
+    // Redis takes whole milliseconds only
+    heartbeat: Math.ceil(heartbeat),
     retry,
     onTrouble,
     now,
