@@ -528,4 +528,17 @@ describe(`RedisLog${noRedis}`, () => {
     assert.equal(log.statistics.channels, 0)
     await append(1, log, 'b')
   })
+
+  it('what Redis refuses to keep is told to nobody, and the next message takes its place', async () => {
+    const own = await follower(open())
+    const other = open()
+    await append(1, other)
+    await until(() => own.seen.length === 1)
+    await server.ask('SET', '{koa-continuation}:stream:a', 'no stream')
+    await assert.rejects(other.append('a', { data: '"refused"' }, wide), { code: 'ERR_LOG_REFUSED', inDoubt: false })
+    await server.ask('DEL', '{koa-continuation}:stream:a')
+    await other.append('a', { data: '"kept"' }, wide)
+    await until(() => own.seen.length === 2)
+    assert.deepEqual([own.seen, own.gaps], [['1', '"kept"'], []])
+  })
 })

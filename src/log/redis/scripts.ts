@@ -137,7 +137,12 @@ local time = ARGV[1] == '' and bell:match('^%d+') or ARGV[1]
 local now = tonumber(time)
 came = now
 
-call('XADD', stream, seq .. '-' .. time, string.format('%.0f', total) .. ARGV[10], unpack(ARGV, 11))
+local added = redis.pcall('XADD', stream, seq .. '-' .. time, string.format('%.0f', total) .. ARGV[10], unpack(ARGV, 11))
+if type(added) == 'table' then
+  -- nobody may hear of what is not kept
+  redis.pcall('XDEL', KEYS[3], bell)
+  return added
+end
 if first == start then since, base = now, total - size end
 first = math.max(first, last - tonumber(ARGV[6]) + 1)
 ${drop('tonumber(ARGV[7])')}
