@@ -139,6 +139,35 @@ describe('PortLog and LogOwner', () => {
     await until(() => rings === 1)
   })
 
+  it('nor after a last bell that was taken down while the port was cut for the second time', async () => {
+    owner.serve(pair.ends[0])
+    const log = follow({ wait: Number.POSITIVE_INFINITY })
+    const stop = await log.tail('a', () => {})
+    let asked = false
+    const silent = new LogOwner(
+      new (class extends MemoryLog {
+        override tail(): Promise<() => void> {
+          asked = true
+          return new Promise(() => {})
+        }
+      })(),
+    )
+    const over = (host: LogOwner): void => {
+      pair.cut()
+      pair = portPair()
+      host.serve(pair.ends[0])
+      log.attach(pair.ends[1])
+    }
+    over(silent)
+    await until(() => asked)
+    pair.cut()
+    stop()
+    over(owner)
+    await append(log)
+    await append(log)
+    assert.equal(kept.tails, 0)
+  })
+
   it('calls after close() fail with ERR_LOG_CLOSED, and so do those that wait', async () => {
     const log = follow()
     const waiting = append(log)
@@ -499,6 +528,31 @@ describe('PortLog and LogOwner', () => {
       }
       await until(() => rings === 1)
       heir.close()
+    })
+
+    it('and no more once the log is closed', async () => {
+      const log = follow({ wait: 2_000 })
+      owner.serve(pair.ends[0])
+      await log.tail('a', () => {})
+      pair.cut()
+      pair = portPair()
+      let asked = false
+      const silent = new LogOwner(
+        new (class extends MemoryLog {
+          override tail(): Promise<() => void> {
+            asked = true
+            return new Promise(() => {})
+          }
+        })(),
+        { clock },
+      )
+      silent.serve(pair.ends[0])
+      log.attach(pair.ends[1])
+      await until(() => asked)
+      await log.close()
+      await turn()
+      assert.equal(clock.timers, 0)
+      silent.close()
     })
   })
 

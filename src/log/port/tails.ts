@@ -95,6 +95,8 @@ export class Tails {
 
   async #begin(channel: string, tail: Tail): Promise<void> {
     const begun = (): void => {
+      // the last bell was taken down when the owner could not be told
+      if (!this.#tails.has(channel)) this.#owner.end(channel)
       tail.inForce = true
       const { missed } = tail
       tail.missed = false
@@ -104,7 +106,7 @@ export class Tails {
       await this.#owner.begin(channel, begun)
     } catch (error) {
       tail.beginning = undefined
-      if (tail.missed) this.#tryAgain()
+      if (tail.missed && this.#tails.get(channel) === tail) this.#tryAgain()
       throw error
     }
   }
