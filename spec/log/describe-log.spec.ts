@@ -4,10 +4,11 @@ import type { Log, Reading } from '../../src/log/log.js'
 import { MemoryLog } from '../../src/log/memory.js'
 
 /** Runs the suite by itself, and answers with the titles that failed. */
-async function failures(open: () => Log): Promise<string[]> {
+async function failures(open: () => Log, another?: () => Promise<Log>): Promise<string[]> {
   const tests: [string, () => Promise<void>][] = []
   describeLog('broken', async () => open(), {
     patience: 20,
+    another,
     describe: (_title, body) => body(),
     it: (title, body) => tests.push([title, body]),
   })
@@ -27,6 +28,42 @@ class Broken extends MemoryLog {
 
 describe('describeLog', () => {
   it('passes a log that holds to it', async () => assert.deepEqual(await failures(() => new MemoryLog()), []))
+
+  it('takes an option that is undefined for one that is not given', () => {
+    const titles: string[] = []
+    const own = { describe: globalThis.describe, it: globalThis.it }
+    const describing = (_title: string, body: () => void): void => body()
+    Object.assign(globalThis, { describe: describing, it: (title: string) => titles.push(title) })
+    try {
+      describeLog('memory', async () => new MemoryLog(), { describe: undefined, it: undefined })
+    } finally {
+      Object.assign(globalThis, own)
+    }
+    assert.ok(titles.length > 10)
+  })
+
+  it('closes the log after each test, whatever becomes of the other one', async () => {
+    let open = 0
+    class Counted extends MemoryLog {
+      constructor() {
+        super()
+        open++
+      }
+      override async close() {
+        await super.close()
+        open--
+      }
+    }
+    class Stuck extends MemoryLog {
+      override close() {
+        return Promise.reject(new Error('it does not close'))
+      }
+    }
+    for (const another of [async () => new Stuck(), () => Promise.reject(new Error('there is none'))]) {
+      const failed = await failures(() => new Counted(), another)
+      assert.deepEqual([failed.length > 10, open], [true, 0])
+    }
+  })
 
   const broken: Record<string, () => Log> = {
     'loses a message': () =>

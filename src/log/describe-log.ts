@@ -26,18 +26,22 @@ const wide: Backlog = { messages: 100_000, bytes: 100_000_000, age: 3_600_000 }
  */
 export function describeLog(name: string, open: () => Promise<Log>, options: DescribeLogOptions = {}): void {
   const { another, advance, patience = 5_000 } = options
-  const { describe, it } = { ...globals(), ...options } as Runner
+  const { describe = globals().describe, it = globals().it } = options
 
   /** A test with a log of its own, and a second handle on it. */
   const holds = (title: string, body: (log: Log, other: Log) => Promise<void>): void =>
     it(title, async () => {
       const log = await open()
-      const other = another === undefined ? log : await another(log)
+      let other = log
       try {
+        if (another !== undefined) other = await another(log)
         await body(log, other)
       } finally {
-        if (other !== log) await other.close()
-        await log.close()
+        try {
+          if (other !== log) await other.close()
+        } finally {
+          await log.close()
+        }
       }
     })
 
