@@ -399,6 +399,19 @@ describe(`RedisLog${noRedis}`, () => {
       await until(() => gaps.length === 1)
     })
 
+    for (const times of [1, Number.POSITIVE_INFINITY]) {
+      const often = times === 1 ? 'once' : 'all the time'
+      it(`emptied, and another channel is appended to ${often}: those who wait at this one are told`, async () => {
+        const quick = open({ heartbeat: 50 })
+        await append(1, quick)
+        const { gaps } = await follower(quick)
+        await append(1, log, 'b')
+        await server.ask('FLUSHALL')
+        for (let n = 0; n < times && gaps.length === 0; n++) await append(1, log, 'b')
+        await until(() => gaps.length === 1)
+      })
+    }
+
     it('the stream is gone, as when memory was short: a gap, and it goes on', async () => {
       const [, last] = (await append(2)) as [Position, Position]
       await server.ask('DEL', '{koa-continuation}:stream:a')

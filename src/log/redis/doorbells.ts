@@ -70,17 +70,29 @@ export class Doorbells {
 
   async #hear(client: RedisClient, last: Entry): Promise<void> {
     const { key, heartbeat, clock, idle } = this.#options
+    // is looked for now and then: where it is gone, and fewer have come since than are kept, all is gone
+    let seen = last
+    let seenAt = clock.now()
+    let since = 0
     for (;;) {
       const ask = ['XREAD', 'COUNT', String(DOORBELLS), 'BLOCK', String(heartbeat), 'STREAMS', key, last[0]]
       const reply = await client.sendCommand(ask)
-      if (reply === null) {
-        const now = await newest(client, key)
-        if (!isBehind(last, now) && String(now) !== String(last)) {
-          // emptied without a lost connection, and what was appended since has no later id
-          last = now
+      if (reply !== null) {
+        const entries = entriesOf(reply)
+        last = this.#heard(entries) ?? last
+        since += entries.length
+        if (seen === NONE) seen = last
+      }
+      if (reply === null || since >= DOORBELLS / 2 || clock.now() - seenAt >= heartbeat) {
+        // emptied without a lost connection; what was appended since may have no later id
+        if (since < DOORBELLS && seen !== NONE && !(await isThere(client, key, seen))) {
+          last = await newest(client, key)
           this.#ringAll()
         }
-      } else last = this.#heard(entriesOf(reply)) ?? last
+        seen = last
+        seenAt = clock.now()
+        since = 0
+      }
       if (clock.now() - this.#allRungAt > idle / 4) this.#ringAll()
     }
   }
@@ -113,11 +125,9 @@ async function newest(client: RedisClient, key: string): Promise<Entry> {
   return last ?? NONE
 }
 
-/** Whether the other one came later, by its id. */
-function isBehind([one]: Entry, [other]: Entry): boolean {
-  const [time = 0, n = 0] = one.split('-').map(Number)
-  const [otherTime = 0, otherN = 0] = other.split('-').map(Number)
-  return time < otherTime || (time === otherTime && n < otherN)
+async function isThere(client: RedisClient, key: string, [id]: Entry): Promise<boolean> {
+  const found = (await client.sendCommand(['XRANGE', key, id, id])) as Entry[]
+  return found.length > 0
 }
 
 /** Two that came one after the other, as one. */
