@@ -10,6 +10,7 @@ import {
   type Stored,
   sizeOf,
 } from './log.js'
+import { ringAll } from './ring.js'
 
 export interface MemoryLogOptions {
   /** Milliseconds, going forward. Default `performance.now`. */
@@ -54,7 +55,7 @@ export class MemoryLog implements Log {
   async append(channel: string, message: Message, backlog: Backlog): Promise<Position> {
     const topic = this.#topic(channel)
     const seq = topic.append(message, this.#now(), backlog)
-    for (const ring of [...topic.bells]) ring()
+    ringAll(topic.bells)
     return { epoch: topic.epoch, seq }
   }
 

@@ -1,4 +1,5 @@
 import type { Clock } from '../../core/clock.js'
+import { ringAll } from '../ring.js'
 
 /** How the owner is asked. */
 export interface Asking {
@@ -55,7 +56,7 @@ export class Tails {
   }
 
   ring(channel: string): void {
-    for (const bell of [...(this.#tails.get(channel)?.bells ?? [])]) bell()
+    ringAll(this.#tails.get(channel)?.bells ?? [])
   }
 
   /** The owner rings no more. */

@@ -1,4 +1,5 @@
 import type { After, Position, Reading } from '../log.js'
+import { ringAll } from '../ring.js'
 import type { Bell } from './doorbells.js'
 import { type Memory, Recent } from './recent.js'
 
@@ -117,7 +118,7 @@ export class Followed {
   }
 
   #ring(): void {
-    for (const ring of [...this.#bells]) ring()
+    ringAll(this.#bells)
   }
 }
 
