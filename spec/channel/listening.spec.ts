@@ -231,6 +231,49 @@ describe('a stream that listens', () => {
     stream.close()
   })
 
+  describe('whose client takes nothing for now, and yet the socket takes more', () => {
+    let response: Koa.Context['res']
+    let client: ReturnType<typeof say>
+    const opened = async (options: ChannelOptions = {}): Promise<void> => {
+      const backlog = { messages: 100_000, bytes: 100_000_000 }
+      await open({ backlog, ...options }, (app) => {
+        app.use(({ res }, next) => {
+          response = res
+          return next()
+        })
+      })
+      client = say('GET / HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n')
+      client.socket.on('error', () => {})
+      client.socket.pause()
+      await waiting()
+      while (response.socket?.writableLength === 0) {
+        await channel.publish('x'.repeat(5_000))
+        await turns()
+      }
+      assert.deepEqual([response.socket?.writableNeedDrain, channel.waiters.size], [false, 1])
+    }
+    const closed = async (): Promise<string> => {
+      client.socket.resume()
+      await until(() => client.text.endsWith('\r\n0\r\n\r\n') || client.socket.destroyed)
+      return client.text
+    }
+    afterEach(() => {
+      client.socket.destroy()
+    })
+
+    it('what has said that it is leaving is written nothing, and has what was written before', async () => {
+      await opened()
+      client.socket.end()
+      await until(() => response.socket?.writable === false)
+      await channel.publish('too late')
+      await turns()
+      assert.ok(!(await closed()).includes('too late'))
+      assert.ok(client.text.endsWith('"\n\n\r\n'))
+      await until(() => channel.size === 0)
+      assert.deepEqual(served.errors, [])
+    })
+  })
+
   it('HTTP/1.0, which knows no chunks', async () => {
     await open()
     const client = say('GET / HTTP/1.0\r\nAccept: text/event-stream\r\n\r\n')

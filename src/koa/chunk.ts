@@ -31,10 +31,10 @@ export interface Full {
  */
 export function writeChunk(res: Koa.Context['res'], chunk: Chunk): Full | undefined {
   const { socket } = res
-  // a chunk of no length would end the response
+  // a chunk of no length would end the response; of a client that has said that it is leaving the socket takes no more
   if (
     chunk.bytes.length === 0 ||
-    socket === null ||
+    !socket?.writable ||
     !res.chunkedEncoding ||
     res.write !== ServerResponse.prototype.write ||
     res.writableCorked > 0
