@@ -272,6 +272,34 @@ describe('a stream that listens', () => {
       await until(() => channel.size === 0)
       assert.deepEqual(served.errors, [])
     })
+
+    it('what the app has ended is told of nothing any more', async () => {
+      await opened()
+      response.end()
+      await channel.publish('too late')
+      await turns()
+      assert.ok(!(await closed()).includes('too late'))
+      await until(() => channel.size === 0)
+    })
+
+    it('what the app has ended has no heartbeat, and is no error', async () => {
+      await opened()
+      response.end()
+      clock.advance(15_000)
+      await until(() => channel.size === 0)
+      assert.deepEqual(served.errors, [])
+      assert.ok((await closed()).endsWith('"\n\n\r\n0\r\n\r\n'))
+    })
+
+    it('what the app has ended is not told when to come back by a drain', async () => {
+      await opened()
+      response.end()
+      const draining = channel.drain({ rate: Number.POSITIVE_INFINITY })
+      clock.advance(1)
+      await until(() => channel.size === 0)
+      assert.ok(!(await closed()).includes('retry'))
+      assert.equal((await draining).failed, 0)
+    })
   })
 
   it('HTTP/1.0, which knows no chunks', async () => {

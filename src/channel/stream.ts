@@ -1,7 +1,7 @@
 import type Koa from 'koa'
 import { CHANNELS, EVENT_STREAM } from '../client/wire.js'
 import { DrainError } from '../koa/checks.js'
-import { type Chunk, type Full, writeChunk } from '../koa/chunk.js'
+import { type Chunk, type Full, write, writeChunk } from '../koa/chunk.js'
 import type { Batch } from './batch.js'
 import type { Listening } from './fan.js'
 import type { Asked } from './request.js'
@@ -92,7 +92,7 @@ class Stream implements Listening {
       // a batch that says where it begins needs no start of its own
       const start = (subscription.named ? format.named : '') + (first.gap ? '' : format.start(first.start))
       let going = await this.#write(Buffer.concat([Buffer.from(start), format.of(first).bytes]))
-      for (let news = first.news; going && this.#sent < bytes; ) {
+      for (let news = first.news; going && this.#sent < bytes && !this.#isEnded; ) {
         if (!news) {
           const now = settings.now()
           if (now >= this.#end) break
@@ -118,7 +118,9 @@ class Stream implements Listening {
         if (news) going = await this.#write(format.of(batch).bytes)
       }
     } catch (error) {
-      if (error instanceof DrainError) res.write(format.retry(Math.ceil((0.5 + 2 * settings.random()) * 1_000)))
+      if (error instanceof DrainError && !this.#isEnded) {
+        res.write(format.retry(Math.ceil((0.5 + 2 * settings.random()) * 1_000)))
+      }
       // there is no other way to tell a client in the middle of a stream; it comes back, and is refused by its status
       else if (!isRefusal(error)) ctx.app.emit('error', error, ctx)
     } finally {
@@ -141,20 +143,21 @@ class Stream implements Listening {
 
   /** @returns whether to go on */
   async #write(chunk: string | Buffer): Promise<boolean> {
-    const { res } = this.#subscription.ctx
-    this.#written(chunk.length)
-    if (!res.write(chunk)) this.#fill(res)
+    if (this.#isEnded) return false
+    this.#written(chunk.length, write(this.#subscription.ctx.res, chunk))
     return this.#drained()
   }
 
-  #written(bytes: number): void {
+  #written(bytes: number, full: Full | undefined): void {
     this.#sent += bytes
     this.#last = this.#subscription.settings.now()
+    this.#full = full
+    full?.once('drain', this.#empty)
   }
 
-  #fill(full: Full): void {
-    this.#full = full
-    full.once('drain', this.#empty)
+  /** By somebody else: it may take long until all of it is sent, and nothing may come behind it. */
+  get #isEnded(): boolean {
+    return this.#subscription.ctx.res.writableEnded
   }
 
   readonly #empty = (): void => {
@@ -166,7 +169,7 @@ class Stream implements Listening {
   async #drained(): Promise<boolean> {
     const { ctx, settings } = this.#subscription
     const end = settings.now() + settings.stream.stall
-    while (this.#full !== undefined) {
+    while (this.#full !== undefined && !this.#isEnded) {
       const outcome = await this.#continuation.wait(Math.max(1, end - settings.now()))
       if (outcome === 'completed' || outcome === 'disconnected') return false
       // a drain of the server lets the time run out early: who takes what is written may still have all of it
@@ -178,9 +181,9 @@ class Stream implements Listening {
     return true
   }
 
-  /** It waits, and nobody has decided anything. */
+  /** It waits, and nobody has decided or ended anything. */
   get #isListening(): boolean {
-    return this.#listens && this.#continuation.phase === 'suspended'
+    return this.#listens && this.#continuation.phase === 'suspended' && !this.#isEnded
   }
 
   news(): void {
@@ -232,9 +235,8 @@ class Stream implements Listening {
     this.#subscription.take(batch, growth)
     if (!batch.news) return
     const chunk = this.#format.of(batch)
-    this.#written(chunk.bytes.length)
     const full = writeChunk(ctx.res, chunk)
-    if (full !== undefined) this.#fill(full)
+    this.#written(chunk.bytes.length, full)
     if (full !== undefined || this.#sent >= settings.stream.bytes) this.#continuation.resume()
   }
 }

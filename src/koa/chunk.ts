@@ -25,7 +25,7 @@ export interface Full {
 }
 
 /**
- * Writes to a response that has begun. Where somebody has put a `write` of its own there, by that.
+ * Writes to a response that has begun and has not ended. Where somebody has put a `write` of its own there, by that.
  *
  * @returns what takes nothing more for now, if anything
  */
@@ -39,7 +39,12 @@ export function writeChunk(res: Koa.Context['res'], chunk: Chunk): Full | undefi
     res.write !== ServerResponse.prototype.write ||
     res.writableCorked > 0
   ) {
-    return res.write(chunk.bytes) ? undefined : res
+    return write(res, chunk.bytes)
   }
   return socket.write(chunk.framed) ? undefined : socket
+}
+
+/** The same for what is written once. */
+export function write(res: Koa.Context['res'], part: string | Buffer): Full | undefined {
+  return res.write(part) ? undefined : res
 }
