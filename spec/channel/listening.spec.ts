@@ -211,6 +211,37 @@ describe('a stream that listens', () => {
     stream.close()
   })
 
+  it('goes through a `write` of middleware that does not say whether more is taken', async () => {
+    await open({}, (app) => {
+      app.use(({ res }, next) => {
+        const { write } = res
+        res.write = ((chunk: Buffer) => {
+          write.call(res, chunk, 'utf8')
+        }) as unknown as typeof write
+        return next()
+      })
+    })
+    const stream = await follow(served.url, events)
+    await waiting()
+    for (const n of upTo(3)) {
+      await channel.publish(n)
+      await until(() => seen(stream).length === n)
+    }
+    assert.equal(channel.waiters.size, 1)
+    const text = 'x'.repeat(60_000)
+    stream.response.pause()
+    for (let count = 0; channel.waiters.size === 1; count++) {
+      assert.ok(count < 2_000, 'what it does not take is written all the same')
+      await channel.publish(text)
+      await turns()
+    }
+    stream.response.resume()
+    await waiting()
+    await channel.publish(4)
+    await until(() => seen(stream).length === 4)
+    stream.close()
+  })
+
   it('what middleware keeps back by cork() does not get out of order', async () => {
     let response: Koa.Context['res'] | undefined
     await open({}, (app) => {

@@ -46,5 +46,7 @@ export function writeChunk(res: Koa.Context['res'], chunk: Chunk): Full | undefi
 
 /** The same for what is written once. */
 export function write(res: Koa.Context['res'], part: string | Buffer): Full | undefined {
-  return res.write(part) ? undefined : res
+  // many a `write` that middleware puts there passes on what it is given, and gives nothing back
+  const takesMore = (res.write(part) as boolean | undefined) ?? !res.writableNeedDrain
+  return takesMore ? undefined : res
 }
