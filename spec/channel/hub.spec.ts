@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import Router from '@koa/router'
 import Koa from 'koa'
-import { Channel, type ChannelOptions, Hub, type HubOptions } from '../../src/index.js'
+import { Channel, type ChannelOptions, Hub, type HubOptions, MemoryLog } from '../../src/index.js'
 import { follow } from '../support/following.js'
-import { until } from '../support/gate.js'
+import { turn, until } from '../support/gate.js'
 import { type Served, serve } from '../support/serve.js'
 
 describe('a hub of channels', () => {
@@ -262,5 +262,65 @@ describe('bad input to a channel', () => {
     }
     for (const name of ['', 5, undefined])
       assert.throws(() => new Channel(name as string), { code: 'ERR_INVALID_OPTION' })
+  })
+})
+
+describe('a channel that was closed, whose log grows elsewhere', () => {
+  let served: Served
+  let channel: Channel
+  let elsewhere: Channel
+  let hub: Hub
+  beforeEach(async () => {
+    const log = new MemoryLog()
+    const backlog = { messages: 10_000, bytes: 1_000_000_000 }
+    channel = new Channel('news', { log, backlog })
+    elsewhere = new Channel('news', { log, backlog })
+    hub = new Hub({ log, backlog })
+    hub.channel('news')
+    const app = new Koa()
+    const [one, several] = [channel.subscriber(), hub.subscriber(() => 'news')]
+    app.use((ctx, next) => (ctx.path === '/hub' ? several : one)(ctx, next))
+    served = await serve(app)
+  })
+  afterEach(async () => {
+    await served.close()
+    await Promise.all([channel.close(), hub.close()])
+  })
+
+  it('who comes back finds what came meanwhile', async () => {
+    const { id } = await elsewhere.publish(1)
+    const asking = served.get(`/?cursor=${id}`)
+    await until(() => channel.waiters.size === 1)
+    await channel.close()
+    assert.equal((await asking).status, 204)
+    await elsewhere.publish(2)
+    assert.match((await served.get(`/?cursor=${id}&wait=0`)).body, /"data":2/)
+  })
+
+  it('of a hub: who comes back when it is there again finds what came meanwhile', async () => {
+    const { id } = await elsewhere.publish(1)
+    const asking = served.get(`/hub?cursor=news:${id}`)
+    await until(() => hub.get('news')?.waiters.size === 1)
+    await hub.delete('news')
+    assert.equal((await asking).status, 204)
+    await elsewhere.publish(2)
+    hub.channel('news')
+    assert.match((await served.get(`/hub?cursor=news:${id}&wait=0`)).body, /"data":2/)
+  })
+
+  it('a stream that was just being written to does not wait for what it would not hear of, and ends', async () => {
+    const stream = await follow(served.url, { accept: 'text/event-stream' })
+    stream.response.pause()
+    await until(() => channel.waiters.size === 1)
+    while (channel.waiters.size === 1) {
+      await elsewhere.publish('x'.repeat(60_000))
+      for (let turns = 0; turns < 5; turns++) await turn()
+    }
+    await channel.close()
+    const { id } = await elsewhere.publish('the last')
+    stream.response.resume()
+    await stream.holds(`id: ${id}\ndata: "the last"\n\n`)
+    await until(() => stream.ended)
+    assert.deepEqual([stream.response.complete, channel.size], [true, 0])
   })
 })

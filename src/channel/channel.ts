@@ -218,12 +218,20 @@ export class Channel {
     const tailing = this.#tailing
     try {
       await tailing
-      if (this.#tailing === tailing) this.#rings = true
+      if (this.#tailing !== tailing || this.#rings) return
+      this.#rings = true
+      // since a `close()` it may have grown without a ring
+      this.#ring()
     } catch (error) {
       // the next one tries again
       if (this.#tailing === tailing) this.#tailing = undefined
       throw error
     }
+  }
+
+  /** @internal Who is here hears of what comes. After `close()` it does not, until somebody else follows. */
+  get rings(): boolean {
+    return this.#rings
   }
 
   /** @internal */

@@ -104,10 +104,11 @@ export class Subscription {
 
   /**
    * Waits for a channel to grow. Call it at once when `read` has found nothing: where a channel has grown since that
-   * `read` began, it does not wait.
+   * `read` began, it does not wait; nor where one was closed meanwhile, which has sent home those that waited.
    */
   wait(ms: number): Outcome | Promise<Outcome> {
-    if (this.isBehind) return 'resumed'
+    const known = this.#known
+    if (known !== undefined) return known
     const { continuation } = this.ctx
     // stashed first: an older request of the client makes room, and where nobody is to wait any more it does not begin
     for (const channel of this.#channels) channel.waiters.stash(continuation)
@@ -121,7 +122,8 @@ export class Subscription {
   listen(ms: number, listening: Listening): Outcome | Promise<Outcome> {
     const { authorize, clientId } = this.settings
     if (authorize !== undefined || clientId !== undefined) return this.wait(ms)
-    if (this.isBehind) return 'resumed'
+    const known = this.#known
+    if (known !== undefined) return known
     const { continuation } = this.ctx
     const ears = this.#ears ?? this.#channels.map(() => new Ear(listening))
     this.#ears = ears
@@ -131,6 +133,12 @@ export class Subscription {
 
   unlisten(): void {
     for (const ear of this.#ears ?? []) ear.chain?.delete(ear)
+  }
+
+  /** How a wait would end at once. */
+  get #known(): Outcome | undefined {
+    if (this.isBehind) return 'resumed'
+    return this.#channels.every(({ rings }) => rings) ? undefined : 'completed'
   }
 
   /** Grows when any of the channels does. */
