@@ -52,6 +52,20 @@ describe('a channel that is polled', () => {
     assert.deepEqual([cursor, gap, answer.headers.etag], [ids[2], undefined, `"${ids[2]}"`])
   })
 
+  it('a handler that is made for each request reads and keeps nothing of its own', async () => {
+    const log = new MemoryLog()
+    let reads = 0
+    const { read } = log
+    log.read = (...asked) => {
+      reads++
+      return read.apply(log, asked)
+    }
+    await open({ log })
+    await channel.publish(1)
+    for (let times = 0; times < 3; times++) assert.deepEqual(data(await served.get('/?cursor=0')), [1])
+    assert.equal(reads, 1)
+  })
+
   it('a poll that finds nothing new is held until something is published', async () => {
     await open()
     const asking = served.get('/')

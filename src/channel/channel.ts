@@ -60,6 +60,8 @@ export class Channel {
   readonly #here = new Chain<Seat>()
   /** Nearly always there is one. */
   #fans: Fan[] = []
+  /** Of its own subscribers, however many handlers there are of them. */
+  #feed: Feed | undefined
   #growth = 0
   #woken = 0
   #tailing: Promise<() => void> | undefined
@@ -117,7 +119,8 @@ export class Channel {
    * limits hold.
    */
   subscriber(): Koa.Middleware {
-    const feed = this.feed(false)
+    this.#feed ??= this.feed(false)
+    const feed = this.#feed
     const channels = [this]
     const names = [this.name]
     return subscriberOf((ctx, { cursor }) => {
