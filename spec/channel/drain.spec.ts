@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import Koa from 'koa'
-import { Channel, Hub } from '../../src/index.js'
+import { Channel, continuations, Hub } from '../../src/index.js'
 import { follow } from '../support/following.js'
 import { until } from '../support/gate.js'
 import { ManualClock } from '../support/manual-clock.js'
@@ -87,6 +87,24 @@ describe('a channel that is drained', () => {
     assert.equal(stream.text.match(/\ndata: /g)?.length, 40)
     assert.match(stream.text, /\nretry: \d+\n\n$/)
     assert.deepEqual(await draining, { held: 1, failed: 0 })
+    await channel.close()
+  })
+
+  it('a stream in the midst of a large message has all of it before it is told when to come back', async () => {
+    const channel = new Channel('news', { backlog: { bytes: 100_000_000 } })
+    const boundary = continuations()
+    served = await serve(new Koa().use(boundary).use(channel.subscriber()))
+    const text = 'x'.repeat(30_000_000)
+    await channel.publish(text)
+    const stream = await follow(`${served.url}/?cursor=0`, events)
+    stream.response.pause()
+    await until(() => boundary.size === 1)
+    const draining = boundary.drain(now)
+    await until(() => boundary.size === 0)
+    stream.response.resume()
+    await until(() => stream.ended)
+    assert.ok(stream.text.includes(`\ndata: "${text}"\n\nretry: `))
+    assert.equal((await draining).failed, 0)
     await channel.close()
   })
 })

@@ -143,9 +143,23 @@ class Stream implements Listening {
 
   /** @returns whether to go on */
   async #write(chunk: string | Buffer): Promise<boolean> {
-    if (this.#isEnded) return false
-    this.#written(chunk.length, write(this.#subscription.ctx.res, chunk))
-    return this.#drained()
+    const { res } = this.#subscription.ctx
+    // a message may be far larger than what a slow client takes in time, and yet it takes all the while
+    const part = (from: number, to?: number) => (typeof chunk === 'string' ? chunk : chunk.subarray(from, to))
+    let place = 0
+    try {
+      while (place < chunk.length) {
+        if (this.#isEnded) return false
+        const next = part(place, place + PAGE)
+        place += PAGE
+        this.#written(next.length, write(res, next))
+        if (!(await this.#drained())) return false
+      }
+      return true
+    } finally {
+      // nothing may come into the midst of a message
+      if (place < chunk.length && !this.#isEnded) res.write(part(place))
+    }
   }
 
   #written(bytes: number, full: Full | undefined): void {
@@ -232,9 +246,14 @@ class Stream implements Listening {
   /** Writes a batch without waiting for anything. */
   #pass(batch: Batch, growth: number): void {
     const { ctx, settings } = this.#subscription
+    const chunk = this.#format.of(batch)
+    // that is written in parts, with waits between them
+    if (chunk.bytes.length > PAGE) {
+      this.#continuation.resume()
+      return
+    }
     this.#subscription.take(batch, growth)
     if (!batch.news) return
-    const chunk = this.#format.of(batch)
     const full = writeChunk(ctx.res, chunk)
     this.#written(chunk.bytes.length, full)
     if (full !== undefined || this.#sent >= settings.stream.bytes) this.#continuation.resume()
