@@ -586,6 +586,17 @@ describe('a stream that listens', () => {
     })
   })
 
+  it('where the log fails and does not say why, the stream ends, and nothing else does', async () => {
+    const log = new MemoryLog()
+    await open({ log })
+    const stream = await follow(served.url, events)
+    await waiting()
+    log.read = () => Promise.reject(undefined)
+    await channel.publish(1)
+    await until(() => stream.ended)
+    assert.deepEqual([served.errors.length, channel.size], [1, 0])
+  })
+
   it('of several channels, hears of each', async () => {
     clock = new ManualClock()
     const hub = new Hub()

@@ -240,7 +240,8 @@ class Stream implements Listening {
   }
 
   #fail(error: unknown): void {
-    if (this.#listens) this.#continuation.fail(error)
+    // a log may reject with nothing at all
+    if (this.#listens) this.#continuation.fail(error ?? new Error('The channel could not be read', { cause: error }))
   }
 
   /** Writes a batch without waiting for anything. */
