@@ -197,6 +197,28 @@ describe('the client, by long polling', () => {
     await scene.next()
   })
 
+  it('headers that do not come are given up like an answer that does not come, and asked for again', async () => {
+    let asked = 0
+    const { got, errors } = scene.follow({
+      cursor: 'c-0',
+      headers: () => (++asked === 1 ? new Promise<never>(() => {}) : {}),
+    })
+    await until(() => asked === 1)
+    await until(() => scene.manual.next === 35_000)
+    scene.manual.advance(35_000)
+    ;(await scene.nextAfter(500)).messages(1)
+    await scene.next()
+    assert.deepEqual([got, errors.map(({ code }) => code)], [[1], ['ERR_DEADLINE']])
+  })
+
+  it('headers that do not come keep nobody from leaving', async () => {
+    const { connection, errors, ends } = scene.follow({ headers: () => new Promise<never>(() => {}) })
+    await until(() => scene.manual.timers === 1)
+    connection.close()
+    await until(() => scene.manual.timers === 0)
+    assert.deepEqual([errors, ends], [[], [null]])
+  })
+
   it('headers that cannot be had are an error like another', async () => {
     const { errors } = scene.follow({
       cursor: 'c-0',

@@ -165,7 +165,8 @@ export function follow<T>(url: string | URL, options: ConnectOptions): Connectio
     alive(deadline)
     if (connection.state !== 'open') enter('connecting')
     try {
-      const request = { settings, cursor: place, wait: leading && place ? settings.wait : 0, signal, alive }
+      const aborted = wait(FOREVER)
+      const request = { settings, cursor: place, wait: leading && place ? settings.wait : 0, signal, aborted, alive }
       if (streaming && leading) {
         await sse<T>(request, receive, () => {
           silent = -1

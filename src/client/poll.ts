@@ -9,7 +9,7 @@ export async function poll<T>(asking: Asking): Promise<Batch<T>> {
   const response = await request(asking, 'application/json')
   if (response.status === 204) {
     const [, place = cursor] = /"(.*)"/.exec(response.headers.get('etag') ?? '') ?? []
-    return place === undefined ? refuse('no ETag that the page may read') : { cursor: place, messages: [] }
+    return place === undefined ? refuse('no ETag exposed') : { cursor: place, messages: [] }
   }
   let text = ''
   await read(response, (part) => {

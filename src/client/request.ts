@@ -10,6 +10,8 @@ export interface Asking {
   /** Seconds, for a poll. */
   readonly wait: number | undefined
   readonly signal: AbortSignal
+  /** Resolves when it is aborted. */
+  readonly aborted: Promise<unknown>
   /** From now on the request may be silent for so many milliseconds; `Infinity`: for ever. */
   alive(ms: number, code?: string): void
 }
@@ -21,14 +23,15 @@ export interface Asking {
  * @throws {ConnectionError} refused
  */
 export async function request(asking: Asking, accept: string, sent = () => {}): Promise<Response> {
-  const { settings, cursor, wait, signal } = asking
+  const { settings, cursor, wait, signal, aborted } = asking
   const { url, headers, credentials, fetch } = settings
   const target = new URL(url)
   if (cursor !== undefined) target.searchParams.set(CURSOR, cursor)
   if (accept !== EVENT_STREAM && wait !== undefined) target.searchParams.set(WAIT, `${wait}`)
-  const fields = typeof headers === 'function' ? await headers() : headers
+  // a token may never come, and knows nothing of the signal by itself; of what is aborted nothing is sent
+  const fields = typeof headers === 'function' ? await Promise.race([headers(), aborted]) : headers
   sent()
-  const init = { headers: { ...fields, accept }, credentials, cache: 'no-store', signal }
+  const init = { headers: { ...(fields as object), accept }, credentials, cache: 'no-store', signal }
   const response = await fetch(target, init as RequestInit)
   const { ok, status } = response
   if (ok) return response

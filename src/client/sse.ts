@@ -24,7 +24,7 @@ export async function sse<T>(
   const { alive, settings } = asking
   const response = await request(asking, EVENT_STREAM, () => alive(FIRST_CHUNK, SILENT))
   const type = response.headers.get('content-type')
-  if (!type?.startsWith(EVENT_STREAM)) throw new ConnectionError('ERR_ANSWER', `This is no event stream but ${type}`)
+  if (!type?.startsWith(EVENT_STREAM)) throw new ConnectionError('ERR_ANSWER', `This is no event stream: ${type}`)
   let named = false
   const feed = eventStream(({ id, event, data, '': comment }) => {
     named ||= comment === CHANNELS
