@@ -36,6 +36,11 @@ export function watchConnection(ctx: Koa.Context, closed: Closed): void {
 export function watchQueued({ req, res }: Pick<Koa.Context, 'req' | 'res'>, left: () => void): void {
   if (res.socket !== null || req.httpVersionMajor >= 2) return
   const { socket } = req
+  // it has closed already, and says so to nobody any more
+  if (socket.destroyed) {
+    left()
+    return
+  }
   let waiting = queued.get(socket)
   if (waiting === undefined) {
     const all = new Set<() => void>()

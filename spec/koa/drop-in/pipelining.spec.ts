@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import type Koa from 'koa'
 import { type Continuation, ContinuationManager, continuations, suspendable } from '../../../src/index.js'
-import { turn, until } from '../../support/gate.js'
+import { gate, turn, until } from '../../support/gate.js'
 import { forEachKoa } from '../../support/koas.js'
 import { ManualClock } from '../../support/manual-clock.js'
 import { type Served, serve } from '../../support/serve.js'
@@ -169,6 +169,40 @@ describe('held requests that are pipelined', () => {
           assert.deepEqual(heard.toSorted(), ['onComplete /a', 'onComplete /b', 'onDisconnect /a', 'onDisconnect /b'])
           assert.equal(clients.size, 0)
         })
+      })
+    }
+
+    for (const ending of ['returns', 'throws']) {
+      it(`a client that has closed before the handler asks for its continuation, and ${ending}, has left`, async () => {
+        const heard: string[] = []
+        const [reached, closed] = [gate<Socket>(), gate()]
+        let asked: Continuation | undefined
+        const app = new Koa()
+        app.use(continuations())
+        app.use(async (ctx) => {
+          if (ctx.path === '/first') {
+            ctx.continuation.suspend(0)
+            return
+          }
+          reached.open(ctx.req.socket)
+          await closed
+          asked = ctx.continuation
+          asked.addContinuationListener({
+            onDisconnect: () => heard.push('onDisconnect'),
+            onComplete: () => heard.push('onComplete'),
+          })
+          heard.push(`aborted: ${asked.signal.aborted}`)
+          if (ending === 'throws') throw new Error('nobody hears it')
+        })
+        served = await serve(app)
+        const socket = connect(served.port, '127.0.0.1')
+        socket.write(['/first', '/second'].map((path) => `GET ${path} HTTP/1.1\r\nHost: chat.example\r\n\r\n`).join(''))
+        const closing = once(await reached, 'close')
+        socket.destroy()
+        await closing
+        closed.open()
+        await until(() => asked?.phase === 'ended')
+        assert.deepEqual(heard, ['aborted: true', 'onDisconnect', 'onComplete'])
       })
     }
   })
