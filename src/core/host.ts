@@ -40,7 +40,7 @@ export interface Host {
   admit(): void
   /** The hold that was admitted is over. */
   release(): void
-  /** Remembers the async context that it is called in, once, for `enter`. */
+  /** Remembers the async context that it is called in, for `enter`. That of the newest suspension holds. */
   capture(): void
   /** Calls `callback` in the request's own async context. */
   enter(callback: () => void): void

@@ -104,7 +104,7 @@ export class Life extends Chained<Life> {
       queueMicrotask(() => tell(this.host, [listener], 'onComplete', this.continuation, undefined))
       return () => {}
     }
-    if (this.running) this.host.capture()
+    if (this.running && this.#listeners === undefined && !this.#suspendedBefore) this.host.capture()
     this.#listeners = [...(this.#listeners ?? []), listener]
     return () => {
       const place = this.#listeners?.indexOf(listener) ?? -1

@@ -73,7 +73,7 @@ export class RequestHost implements Host {
   }
 
   capture(): void {
-    this.#async ??= new AsyncResource('Continuation', { requireManualDestroy: true })
+    this.#async = new AsyncResource('Continuation', { requireManualDestroy: true })
   }
 
   enter(callback: () => void): void {

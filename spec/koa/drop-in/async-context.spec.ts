@@ -42,6 +42,42 @@ describe('the async context of held requests', () => {
       ],
     ]
 
+    it('is that of the handler that suspends, where one further out listens before the AsyncLocalStorage is set', async () => {
+      const storage = new AsyncLocalStorage<string>()
+      const heard: string[] = []
+      const listen = ({ continuation }: Koa.Context, who: string) =>
+        continuation.addContinuationListener(
+          Object.fromEntries(events.map((event) => [event, () => heard.push(`${who} ${event} ${storage.getStore()}`)])),
+        )
+      const app = new Koa()
+      app.use(continuations({ clock }))
+      app.use((ctx, next) => {
+        if (ctx.continuation.isInitial()) listen(ctx, 'log')
+        return next()
+      })
+      app.use((ctx, next) => storage.run(ctx.url, next))
+      app.use((ctx) => {
+        ctx.body = 'done'
+        if (!ctx.continuation.isInitial()) return
+        listen(ctx, 'handler')
+        ctx.continuation.suspend()
+      })
+      const served = await serve(app)
+      try {
+        const asking = served.get('/held')
+        await until(() => clock.timers === 1)
+        clock.advance(30_000)
+        await asking
+        await until(() => heard.length === 6)
+        assert.deepEqual(
+          heard,
+          ['onSuspend', 'onTimeout', 'onComplete'].flatMap((event) => [`log ${event} /held`, `handler ${event} /held`]),
+        )
+      } finally {
+        await served.close()
+      }
+    })
+
     for (const [form, use] of forms) {
       for (const [kind, make] of stores) {
         describe(`${kind}, ${form}`, () => {
