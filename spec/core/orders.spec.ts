@@ -106,4 +106,17 @@ describe('every order of the signals', () => {
     }
     assert.equal(count, 120)
   })
+
+  it('suspend, return, fail, disconnect before its turn: what stands above sees the error all the same', async () => {
+    const host = new BareHost().listening()
+    host.continuation.suspend()
+    const verdict = lifeOf(host.continuation).returned(true)
+    const failure = new Error('the feed is gone')
+    assert.equal(host.continuation.fail(failure), true)
+    lifeOf(host.continuation).close(false)
+    assert.deepEqual(host.heard, ['onSuspend', 'onError', 'onDisconnect', 'onComplete'])
+    host.turn()
+    assert.equal(await verdict, 'throw')
+    assert.equal(lifeOf(host.continuation).failure, failure)
+  })
 })

@@ -232,7 +232,8 @@ export class Life extends Chained<Life> {
       proceed?.('dispatch')
     } else if (proceed !== undefined) {
       if (this.phase === 'completed') this.host.completed()
-      proceed(this.phase === 'failed' ? 'throw' : 'send')
+      // it may have ended meanwhile, where the client has left
+      proceed(this.failure === undefined ? 'send' : 'throw')
     }
     return waiter === undefined
   }
