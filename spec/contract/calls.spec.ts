@@ -528,6 +528,23 @@ describe('calls', () => {
       )
     })
 
+    it('until says when it will expire, once it waits: not while the handler runs, in a later dispatch either', async () => {
+      const seen: unknown[] = []
+      stage = await scene((ctx) => {
+        ctx.continuation.suspend(100)
+        seen.push(ctx.continuation.until)
+      })
+      const { asking, continuation } = await stage.park()
+      assert.equal(continuation.until, stage.clock.now() + 100)
+      stage.clock.advance(100)
+      await until(() => seen.length === 2 && continuation.phase === 'suspended')
+      assert.deepEqual(seen, [undefined, undefined])
+      assert.equal(continuation.until, stage.clock.now() + 100)
+      continuation.complete()
+      assert.equal(continuation.until, undefined)
+      await asking
+    })
+
     it('the signal is aborted when the client leaves, with why', async () => {
       stage = await scene(plain)
       const { asking, continuation } = await stage.park()

@@ -78,7 +78,8 @@ export class Life extends Chained<Life> {
   }
 
   get until(): number | undefined {
-    return isUndecided(this.phase) ? this.#deadline?.until : undefined
+    // until the handler returns, what is set is the end of an earlier suspension
+    return isUndecided(this.phase) && this.phase !== 'suspending' ? this.#deadline?.until : undefined
   }
 
   get signal(): AbortSignal {
