@@ -453,6 +453,21 @@ describe('calls', () => {
       assert.deepEqual(heard, [])
     })
 
+    it('what removes one, called twice, leaves the same listener alone that was added again', async () => {
+      const heard: string[] = []
+      stage = await scene(plain)
+      const { asking, continuation } = await stage.park()
+      const shared = recorder(heard)
+      const remove = continuation.addContinuationListener(shared)
+      continuation.addContinuationListener(shared)
+      remove()
+      remove()
+      continuation.resume()
+      await asking
+      await until(() => continuation.phase === 'ended')
+      assert.deepEqual(heard, ['onResume', 'onComplete'])
+    })
+
     it('after the end: onComplete is called soon, and nothing else', async () => {
       stage = await scene(plain)
       const { asking, continuation } = await stage.park()

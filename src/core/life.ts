@@ -7,7 +7,7 @@ import { type Holder, type Holders, letGo, withHolder } from './holders.js'
 import type { Host } from './host.js'
 import { nextNumber } from './id.js'
 import { hintAt, isLatched, isOver, isSuspended, isUndecided, lifecycle, type Phase, type Signal } from './lifecycle.js'
-import { type ContinuationEvent, type ContinuationListener, type Listeners, tell } from './listeners.js'
+import { type ContinuationEvent, type ContinuationListener, type Listeners, tell, without } from './listeners.js'
 
 /** What the boundary is to do when it goes on: send what the context holds, throw the failure, or dispatch again. */
 export type Verdict = 'send' | 'throw' | 'dispatch'
@@ -107,9 +107,11 @@ export class Life extends Chained<Life> {
     }
     if (this.running && this.#listeners === undefined && !this.#suspendedBefore) this.host.capture()
     this.#listeners = [...(this.#listeners ?? []), listener]
+    let added = true
     return () => {
-      const place = this.#listeners?.indexOf(listener) ?? -1
-      if (place >= 0) this.#listeners = this.#listeners?.toSpliced(place, 1)
+      // once: the same listener may have been added by somebody else, too
+      if (added) this.#listeners = without(this.#listeners, listener)
+      added = false
     }
   }
 

@@ -37,6 +37,12 @@ const events: readonly string[] = [
 /** The listeners of one request, in order. A change makes a new list, so that a telling under way sees the old one. */
 export type Listeners = readonly ContinuationListener[]
 
+/** The first of those that are the same leaves. */
+export function without(listeners: Listeners | undefined, listener: ContinuationListener): Listeners | undefined {
+  const place = listeners?.indexOf(listener) ?? -1
+  return place < 0 ? listeners : listeners?.toSpliced(place, 1)
+}
+
 /** Calls every listener of the event, each in the request's own async context. What one throws is reported. */
 export function tell(
   host: Host,
