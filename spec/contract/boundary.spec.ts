@@ -143,6 +143,34 @@ describe('the re-dispatch boundary', () => {
     assert.equal(clients.size, 0)
   })
 
+  for (const [what, first] of [
+    ['that never suspends', passing('first')],
+    ['that was held', handler],
+  ] as const) {
+    it(`suspendable(): one after another ${what}, and not within it, holds its own handler`, async () => {
+      const nothing = () => Promise.resolve()
+      const [before, after] = [suspendable(first), suspendable(handler)]
+      const app = new Koa()
+      app.use(async (ctx) => {
+        await before(ctx, nothing)
+        ran.push(`between: ${ctx.body}`)
+        await after(ctx, nothing)
+      })
+      served = await serve(app)
+      const asking = served.get('/')
+      if (first === handler) {
+        await until(() => clients.size === 1)
+        clients.broadcast()
+        await until(() => ran.includes('between: done'))
+      }
+      await until(() => clients.size === 1)
+      clients.broadcast()
+      assert.equal((await asking).body, 'done')
+      const begun = first === handler ? ['handler', 'handler', 'between: done'] : ['first', 'between: undefined']
+      assert.deepEqual(ran, [...begun, 'handler', 'handler'])
+    })
+  }
+
   it('suspendable(): what is downstream runs once; a next() in a later dispatch is refused', async () => {
     const app = new Koa()
     app.use(

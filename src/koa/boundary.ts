@@ -32,8 +32,10 @@ export async function runBoundary(
   downstream?: { readonly suspended: boolean },
 ): Promise<void> {
   const held = ctx as Held
-  const outermost = held[HOST] === undefined
-  const host = held[HOST] ?? open(ctx, settings)
+  // one that has returned already, beside this one and not around it, holds nothing any more
+  const around = held[HOST]?.open ? held[HOST] : undefined
+  const outermost = around === undefined
+  const host = around ?? open(ctx, settings)
   const snapshot = new Snapshot(ctx)
   try {
     for (let again = false; ; again = true) {
