@@ -99,6 +99,31 @@ describe('gracefulShutdown', () => {
     await assert.rejects(shutdown(), failure)
   })
 
+  for (const [how, drain] of [
+    ['rejects', () => Promise.reject(new Error('the feed is stuck'))],
+    [
+      'throws',
+      () => {
+        throw new Error('the feed is stuck')
+      },
+    ],
+  ] as const) {
+    it(`what ${how} when it is drained keeps nobody else from the end: that is what it rejects with, at last`, async () => {
+      served = await serve(app)
+      const did: string[] = []
+      const shutdown = gracefulShutdown(served.server, {
+        drain: [{ drain }, boundary],
+        signals: [],
+        close: () => did.push(`closed, listening: ${served.server.listening}`),
+      })
+      const asking = served.get('/')
+      await until(() => boundary.size === 1)
+      await assert.rejects(shutdown(), { message: 'the feed is stuck' })
+      assert.equal((await asking).body, 'nothing yet')
+      assert.deepEqual(did, ['closed, listening: false'])
+    })
+  }
+
   it('listens to its signals until the server has closed', async () => {
     served = await serve(app)
     const before = process.listenerCount('SIGUSR2')

@@ -32,7 +32,7 @@ export type Shutdown = () => Promise<void>
  * it alive; a second signal ends it at once, as without this.
  *
  * @returns begins it without a signal; every call gives the same promise, which resolves when the server has closed and
- *   rejects with what `close` threw
+ *   rejects with what `close` threw, or what could not be drained
  * @throws {TypeError | RangeError} `ERR_INVALID_OPTION` for options not known, of the wrong type or out of range
  * @example
  * ```ts
@@ -69,8 +69,10 @@ export function gracefulShutdown(server: AnyServer, options: ShutdownOptions = {
     for (const signal of signals) process.off(signal, onSignal)
     const cut = setTimeout(() => connections.cut(), timeout)
     let sweep: NodeJS.Timeout | undefined
+    let drained: PromiseSettledResult<unknown>[] = []
     try {
-      await Promise.all(drains.map((one) => one.drain({ timeout, rate, end })))
+      // what cannot be drained keeps neither the others nor the server from their end
+      drained = await Promise.allSettled(drains.map(async (one) => one.drain({ timeout, rate, end })))
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))
       connections.closeIdle()
       sweep = setInterval(() => connections.closeIdle(), 50)
@@ -80,6 +82,7 @@ export function gracefulShutdown(server: AnyServer, options: ShutdownOptions = {
       clearInterval(sweep)
     }
     await close?.()
+    for (const one of drained) if (one.status === 'rejected') throw one.reason
   }
 
   function onSignal(): void {
