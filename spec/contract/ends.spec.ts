@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import type { IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 import Koa from 'koa'
 import { type Continuation, ContinuationManager, continuations } from '../../src/index.js'
@@ -192,18 +193,47 @@ describe('errors and ends', () => {
     assert.equal(dispatches, 1_000)
   })
 
-  it('body not read before the park: drained, so that the disconnect stays visible', async () => {
-    stage = await scene((ctx) => ctx.continuation.suspend())
-    const socket = connect(stage.port, '127.0.0.1')
-    socket.on('error', () => {})
-    const size = 4_000_000
-    socket.write(`POST / HTTP/1.1\r\nHost: x\r\nContent-Length: ${size}\r\n\r\n`)
-    socket.write(Buffer.alloc(size, 'x'))
+  for (const [how, leave] of [
+    ['not read', () => {}],
+    // as body parsers do with what is too large
+    ['given up and paused', (req: IncomingMessage) => req.pause()],
+  ] as const) {
+    it(`body ${how} before the park: drained, so that the disconnect stays visible`, async () => {
+      stage = await scene((ctx) => {
+        leave(ctx.req)
+        ctx.continuation.suspend()
+      })
+      const socket = connect(stage.port, '127.0.0.1')
+      socket.on('error', () => {})
+      const size = 4_000_000
+      socket.write(`POST / HTTP/1.1\r\nHost: x\r\nContent-Length: ${size}\r\n\r\n`)
+      socket.write(Buffer.alloc(size, 'x'))
+      await until(() => stage.heard.includes('onSuspend'))
+      await until(() => stage.continuation.context.req.complete)
+      socket.destroy()
+      await until(() => stage.continuation.phase === 'ended')
+      assert.deepEqual(stage.heard, ['onSuspend', 'onDisconnect', 'onComplete'])
+    })
+  }
+
+  it('a body that somebody still reads, and has paused, is left alone at the park', async () => {
+    let read = 0
+    stage = await scene(({ req, continuation }) => {
+      req.on('data', (chunk: Buffer) => {
+        read += chunk.length
+      })
+      req.pause()
+      continuation.suspend()
+    })
+    const asking = stage.post('/', 'a body')
     await until(() => stage.heard.includes('onSuspend'))
-    await until(() => stage.continuation.context.req.complete)
-    socket.destroy()
-    await until(() => stage.continuation.phase === 'ended')
-    assert.deepEqual(stage.heard, ['onSuspend', 'onDisconnect', 'onComplete'])
+    await turn()
+    const { context } = stage.continuation
+    assert.deepEqual([read, context.req.isPaused()], [0, true])
+    context.req.resume()
+    await until(() => read === 6)
+    stage.continuation.complete()
+    await asking
   })
 
   it('onComplete runs after the response has been handed to the socket', async () => {

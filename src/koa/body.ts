@@ -16,9 +16,11 @@ export function isBodyToCome(req: Request): boolean {
 
 /** Throws away a body that nobody reads: it stops the reading of the socket, and then nobody sees the client leave. */
 export function discardBody(req: Request): void {
-  if (req.readableFlowing !== null || (req.complete && req.readableLength === 0)) return
+  if (req.readableFlowing || (req.complete && req.readableLength === 0)) return
   const { 'content-length': length, 'transfer-encoding': encoding } = req.headers
-  if (length !== undefined || encoding !== undefined) req.resume()
+  if (length === undefined && encoding === undefined) return
+  // a parser that has given it up leaves it paused
+  if (req.listenerCount('data') + req.listenerCount('readable') === 0) req.resume()
 }
 
 /** All of it is here, or as much as is kept for whoever will read it; or no more will come. */
