@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { Agent } from 'node:http'
+import { connect } from 'node:net'
 import Koa from 'koa'
 import { type Boundary, ContinuationManager, continuations, type Drained, type DrainOptions } from '../../src/index.js'
 import { until } from '../support/gate.js'
@@ -146,5 +148,30 @@ describe('drain over HTTP', () => {
     } finally {
       await over2.close()
     }
+  })
+
+  it('pipelined: all that were asked are answered, in order, and the connection closes with the last that is held', async () => {
+    served = await serve(app)
+    const socket = connect(served.port, '127.0.0.1')
+    let received = ''
+    socket.on('data', (chunk: Buffer) => {
+      received += chunk
+    })
+    const closed = once(socket, 'close')
+    const ask = (path: string) => socket.write(`GET ${path} HTTP/1.1\r\nHost: chat.example\r\n\r\n`)
+    for (const path of ['/', '/plain', '/wait']) ask(path)
+    await held(2)
+    const draining = boundary.drain(now)
+    clock.advance(1)
+    await closed
+    assert.deepEqual(received.match(/(?<=Connection: |\r\n\r\n)(?:keep-alive|close|nothing yet|plain|expired)/g), [
+      'keep-alive',
+      'nothing yet',
+      'keep-alive',
+      'plain',
+      'close',
+      'expired',
+    ])
+    assert.deepEqual(await draining, { held: 2, failed: 0 })
   })
 })

@@ -4,6 +4,7 @@ import { BoundaryError, DispatchLimitError } from '../core/errors.js'
 import type { Turns } from '../core/host.js'
 import type { Verdict } from '../core/life.js'
 import { shown } from '../core/options.js'
+import { noteInLine } from './connection.js'
 import { passageOf, reenterAll } from './passage.js'
 import { RequestHost } from './request-host.js'
 import type { Settings } from './settings.js'
@@ -83,6 +84,7 @@ function checkDispatches({ made, policy }: RequestHost): void {
 
 function open(ctx: Koa.Context, settings: Settings): RequestHost {
   if (!Reflect.has(ctx, 'continuation')) Object.defineProperty(ctx.app.context, 'continuation', accessor)
+  noteInLine(ctx)
   const host = new RequestHost(ctx, settings)
   ;(ctx as Held)[HOST] = host
   return host

@@ -86,11 +86,27 @@ function tellError(ctx: Koa.Context): void {
   ctx.onerror(errored)
 }
 
-/** Lets the connection end with this response: Node says `Connection: close`, or that no more streams are taken. */
+/** The last one in line of those whose response waits behind another one, by socket. */
+const lastInLine = new WeakMap<Socket, Koa.Context['res']>()
+
+/** Remembers who is in line on a connection, so that it does not end before they are answered. */
+export function noteInLine({ req, res }: Koa.Context): void {
+  if (res.socket === null && req.httpVersionMajor < 2) lastInLine.set(req.socket, res)
+}
+
+/**
+ * Lets the connection end with this response: Node says `Connection: close`, or that no more streams are taken. Where others
+ * are in line behind it, it would end without theirs, and goes on.
+ */
 export function closeAfter({ req, res }: Pick<Koa.Context, 'req' | 'res'>): void {
-  if (req.httpVersionMajor >= 2) (req as { stream?: { session?: { close(): void } } }).stream?.session?.close()
+  if (req.httpVersionMajor >= 2) {
+    ;(req as { stream?: { session?: { close(): void } } }).stream?.session?.close()
+    return
+  }
+  const last = lastInLine.get(req.socket)
+  if (last !== undefined && last !== res && !isFinished(last)) return
   // the head of a stream has gone out, and what it said of the connection with it
-  else if (res.headersSent) res.once('finish', () => req.socket.end())
+  if (res.headersSent) res.once('finish', () => req.socket.end())
   else res.shouldKeepAlive = false
 }
 

@@ -3,7 +3,7 @@ import { checkDrainOptions, type Drained, type DrainOptions, drain } from '../co
 import { BoundaryError } from '../core/errors.js'
 import { runBoundary } from './boundary.js'
 import { composeFor } from './compose.js'
-import { closeAfter } from './connection.js'
+import { closeAfter, noteInLine } from './connection.js'
 import { type ContinuationsOptions, settingsOf } from './settings.js'
 
 /**
@@ -28,7 +28,10 @@ export function continuations(options?: ContinuationsOptions): Boundary {
 
   const continuations: Koa.Middleware = (ctx, next) => {
     const { app } = ctx
-    if (settings.holds.isClosed) closeAfter(ctx)
+    if (settings.holds.isClosed) {
+      noteInLine(ctx)
+      closeAfter(ctx)
+    }
     const place = app.middleware.indexOf(continuations)
     if (place < 0) throw new BoundaryError(misplaced)
     return runBoundary(ctx, settings, (again) => {
