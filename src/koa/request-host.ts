@@ -1,4 +1,5 @@
 import { AsyncResource } from 'node:async_hooks'
+import type { Readable } from 'node:stream'
 import type Koa from 'koa'
 import type { Continuation } from '../core/continuation.js'
 import { IllegalStateError } from '../core/errors.js'
@@ -85,6 +86,14 @@ export class RequestHost implements Host {
     stopWaiting(this.context)
     parkIn(passageOf(this.context))
     if (!this.#keepsBody) discardBody(this.context.req)
+    this.#hearStream()
+  }
+
+  /** Koa 3 hears a stream that is the body when it sends it: one that fails before would end the process. */
+  #hearStream(): void {
+    const stream = this.context.body as Partial<Readable> | null | undefined
+    if (typeof stream?.pipe !== 'function' || stream.listenerCount?.('error') !== 0) return
+    stream.once?.('error', (error) => this.made?.fail(error))
   }
 
   reenter<T>(waiting: Promise<T>): Promise<T> {

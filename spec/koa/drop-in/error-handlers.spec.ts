@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { PassThrough } from 'node:stream'
 import type Koa from 'koa'
 import { type Continuation, ContinuationManager, continuations, suspendable } from '../../../src/index.js'
 import { type Ask, alike } from '../../support/alike.js'
@@ -80,6 +81,32 @@ describe('errors of held requests', () => {
         assert.equal(String(body), '{"error":"taken"}')
         assert.equal(headers['x-above'], 'yes')
       })
+    })
+
+    it('a stream that is to be the body and fails while the request is parked: its error is the answer', async () => {
+      const stream = new PassThrough()
+      let held: Continuation | undefined
+      let dispatches = 0
+      const app = new Koa()
+      app.use(continuations())
+      app.use((ctx) => {
+        held = ctx.continuation
+        dispatches++
+        ctx.body = stream
+        held.suspend()
+      })
+      const served = await serve(app)
+      try {
+        const asking = served.get('/')
+        await until(() => held?.phase === 'suspended')
+        stream.destroy(new Error('the disk is gone'))
+        assert.equal((await asking).status, 500)
+        await until(() => held?.phase === 'ended')
+        assert.deepEqual(served.errors.map(String), ['Error: the disk is gone'])
+        assert.equal(dispatches, 1)
+      } finally {
+        await served.close()
+      }
     })
 
     const forms: [name: string, use: (app: Koa, handler: Koa.Middleware) => void][] = [
