@@ -287,6 +287,35 @@ describe('ContinuationManager', () => {
       )
     })
 
+    it('one that a listener stashes into the place of those it has decided is kept, and waits for the next time', () => {
+      const [first, second, third, late] = [parked(), parked(), parked(), parked()]
+      first.addContinuationListener({
+        onResume: () => {
+          manager.complete('a')
+          manager.stash(late, 'a')
+        },
+      })
+      for (const continuation of [first, second, third]) manager.stash(continuation, 'a')
+      assert.equal(manager.resume('a', {}, 2), 1)
+      assert.deepEqual([[...manager], [...manager.keys()], late.isResumed()], [[late], ['a'], false])
+      assert.equal(manager.resume('a'), 1)
+      assert.equal(manager.size, 0)
+    })
+
+    it('where another takes the place of one that a listener has decided, it is one that waited before', () => {
+      const [first, second, late] = [parked(), parked(), parked()]
+      const early = new BareHost().continuation
+      first.addContinuationListener({
+        onResume: () => {
+          second.complete()
+          manager.stash(late, 'a')
+        },
+      })
+      for (const continuation of [first, second, early]) manager.stash(continuation, 'a')
+      assert.equal(manager.resume('a', {}, 2), 1)
+      assert.deepEqual([...manager], [early, late])
+    })
+
     for (const wake of ['resume', 'broadcast'] as const) {
       it(`${wake} takes all away together, and each is counted out once, whatever a listener does meanwhile`, () => {
         manager = new ContinuationManager({ limits: { total: 3, perKey: 3 } })

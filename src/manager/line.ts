@@ -14,6 +14,8 @@ export class Link extends Chained<Link> implements Holder {
   readonly line: Line
   readonly groups: Groups
   readonly client: string | undefined
+  /** When it came, as a number that grows in the manager. */
+  arrival = 0
   /** Which one of the manager it is; `undefined` for one that waits there under another key already. */
   place: number | undefined = undefined
 
@@ -64,10 +66,11 @@ export class Line extends Chain<Link> {
     while (this.shift() !== undefined);
   }
 
-  /** Those whose suspension is undecided, the first `count` of them. */
-  waiting(count: number): Link[] {
+  /** Those whose suspension is undecided, the first `count` of them that have come up to an arrival. */
+  waiting(count: number, last: number): Link[] {
     const waiting: Link[] = []
     for (let link = this.first; link !== undefined && waiting.length < count; link = link.after) {
+      if (link.arrival > last) break
       if (link.life.isWaiting) waiting.push(link)
     }
     return waiting

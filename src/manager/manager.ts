@@ -62,7 +62,7 @@ export interface ManagerOptions {
 export class ContinuationManager implements Iterable<Continuation> {
   #lines = new Map<unknown, Line>()
   #size = 0
-  #places = 0
+  #arrivals = 0
   /** Made when somebody first asks for one by its id. */
   #byNumber: Map<number, Life> | undefined
   readonly #count: HoldCount
@@ -139,9 +139,10 @@ export class ContinuationManager implements Iterable<Continuation> {
       this.#lines.set(key, line)
     }
     const link = new Link(life, line, groups, client)
+    link.arrival = ++this.#arrivals
     line.push(link)
     if (links.length === 0) {
-      link.place = ++this.#places
+      link.place = link.arrival
       this.#size++
       this.#byNumber?.set(life.number, life)
     }
@@ -220,8 +221,11 @@ export class ContinuationManager implements Iterable<Continuation> {
   #decide(line: Line | undefined, count: number, decideOne: DecideOne): number {
     let decided = 0
     if (line === undefined) return decided
+    const last = this.#arrivals
     for (;;) {
-      const links = line.waiting(count - decided)
+      const links = line.waiting(count - decided, last)
+      // the line may be gone by now, and its key be another one's
+      if (links.length === 0) return decided
       if (links.length === line.size) {
         this.#disband(line, links)
         return decided + decideAll(links, decideOne)
@@ -229,7 +233,7 @@ export class ContinuationManager implements Iterable<Continuation> {
       const gained = decideAll(links, (life) => decideOne(life))
       decided += gained
       // asked for a number, and a listener got in between: the next in line have their chance
-      if (gained === links.length || gained === 0 || count === Number.POSITIVE_INFINITY) return decided
+      if (gained === links.length || count === Number.POSITIVE_INFINITY) return decided
     }
   }
 
