@@ -140,6 +140,24 @@ describe('drain', () => {
     assert.equal(all.clock.timers, 0)
   })
 
+  it('one that was kept before it suspended, and has not by then, keeps none of those behind it', async () => {
+    const clock = new ManualClock()
+    const [early, waiting] = [BareHost.on(clock), BareHost.on(clock)]
+    waiting.continuation.suspend()
+    void lifeOf(waiting.continuation).returned(true)
+    waiting.continuation.addContinuationListener({ onTimeout: (continuation) => continuation.setTimeout(5_000) })
+    const draining = drain([early.continuation, waiting.continuation], { timeout: 1_000 })
+    clock.advance(900)
+    assert.deepEqual([early.continuation.phase, waiting.continuation.phase], ['dispatched', 'failed'])
+    for (const host of [early, waiting]) {
+      host.turn()
+      lifeOf(host.continuation).returned(true)
+      lifeOf(host.continuation).close(true)
+    }
+    assert.deepEqual(await draining, { held: 2, failed: 1 })
+    assert.equal(clock.timers, 0)
+  })
+
   it('one whose answer is not taken holds it up until the timeout, and no longer', async () => {
     const all = new Several(2)
     const [host] = all.hosts as [BareHost, BareHost]

@@ -61,7 +61,8 @@ export async function drain(
     let timer = clock.setTimeout(failRest, patience, undefined)
 
     function failRest(): void {
-      for (const life of lives) if (life.fail(new DrainError(random))) late.add(life)
+      // one that was kept before it suspended has nothing to fail yet
+      for (const life of lives) if (life.isWaiting && life.fail(new DrainError(random))) late.add(life)
       timer = clock.setTimeout(resolve, timeout - patience, undefined)
     }
 
