@@ -375,6 +375,38 @@ describe('ContinuationManager', () => {
       }
     })
 
+    it('one that waits under several keys is one, in all and of its client; under each key it counts', () => {
+      const of = (clientId: string) => parked(Object.assign(new BareHost(), { clientId }))
+      for (const [limits, scope] of [
+        [{ total: 2 }, 'total'],
+        [{ perClient: 2 }, 'perClient'],
+      ] as const) {
+        manager = new ContinuationManager({ limits: { ...limits, perKey: 2 } })
+        const [first, second] = [of('ann'), of('ann')]
+        for (const key of ['a', 'b', 'c']) manager.stash(first, key)
+        for (const key of ['a', 'b', 'd']) manager.stash(second, key)
+        assert.equal(manager.size, 2)
+        assert.throws(() => manager.stash(of('ann'), 'e'), { code: 'ERR_SUSPENSION_LIMIT', scope })
+        first.complete()
+        const third = of('ann')
+        manager.stash(third, 'd')
+        assert.throws(() => manager.stash(of('ann'), 'e'), { code: 'ERR_SUSPENSION_LIMIT', scope })
+        manager.stash(third, 'b')
+        second.complete()
+        manager.stash(of('ann'), 'b')
+        assert.throws(() => manager.stash(of('ann'), 'e'), { code: 'ERR_SUSPENSION_LIMIT', scope })
+        assert.equal(manager.broadcast(), 2)
+        for (const key of ['e', 'f']) manager.stash(of('ann'), key)
+        assert.throws(() => manager.stash(of('ann'), 'e'), { code: 'ERR_SUSPENSION_LIMIT', scope })
+      }
+      manager = new ContinuationManager({ limits: { perKey: 1 } })
+      const waiting = of('ann')
+      for (const key of ['a', 'b']) manager.stash(waiting, key)
+      for (const key of ['a', 'b']) {
+        assert.throws(() => manager.stash(of('bob'), key), { code: 'ERR_SUSPENSION_LIMIT', scope: 'perKey' })
+      }
+    })
+
     it('perClient is by what the boundary says when the manager is not told', () => {
       manager = new ContinuationManager({ limits: { perClient: 1 } })
       const of = (clientId: string) => parked(Object.assign(new BareHost(), { clientId }))
@@ -430,6 +462,24 @@ describe('ContinuationManager', () => {
       assert.equal(manager.size, 2)
       assert.equal(manager.broadcast(), 2)
       assert.equal(manager.size, 0)
+    })
+
+    it('one that waits on under another key counts there, until it leaves', () => {
+      manager = new ContinuationManager({ second: 'replace', limits: { total: 2, perKey: 1, perClient: 2 } })
+      const { continuation } = of('ann')
+      for (const key of ['a', 'b']) manager.stash(continuation, key)
+      const second = parked(of('ann'))
+      manager.stash(second, 'a')
+      const full = (scope: string, key: string, client = 'ann') =>
+        assert.throws(() => manager.stash(parked(of(client)), key), { code: 'ERR_SUSPENSION_LIMIT', scope })
+      full('total', 'c')
+      second.complete()
+      full('perKey', 'b', 'bob')
+      manager.stash(parked(of('ann')), 'a')
+      lifeOf(continuation).returned(true)
+      assert.equal(manager.broadcast(), 1)
+      for (const key of ['a', 'b']) manager.stash(parked(of('ann')), key)
+      full('total', 'c')
     })
 
     it('another client, another key, or no client id: both wait', () => {

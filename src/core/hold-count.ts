@@ -31,18 +31,19 @@ export class HoldCount {
 
   /**
    * @param groups the group within each scope; a scope left out is not counted for this one
+   * @param again it is counted already, and enters further groups
    * @throws {SuspensionLimitError} the first limit that is met
    * @throws {DrainError} once it is closed
    */
-  enter(groups: Groups): void {
+  enter(groups: Groups, again = false): void {
     if (this.#closed) throw new DrainError(this.#random)
-    if (this.#size >= this.#total) throw new SuspensionLimitError('total', this.#total, this.#random)
+    if (!again && this.#size >= this.#total) throw new SuspensionLimitError('total', this.#total, this.#random)
     for (const { scope, limit, counts } of this.#groups) {
       if (scope in groups && (counts.get(groups[scope]) ?? 0) >= limit) {
         throw new SuspensionLimitError(scope, limit, this.#random)
       }
     }
-    this.#size++
+    if (!again) this.#size++
     for (const { scope, counts } of this.#groups) {
       if (scope in groups) counts.set(groups[scope], (counts.get(groups[scope]) ?? 0) + 1)
     }
@@ -69,8 +70,9 @@ export class HoldCount {
     for (const { counts } of this.#groups) counts.clear()
   }
 
-  leave(groups: Groups): void {
-    this.#size--
+  /** @param stays it leaves these groups only */
+  leave(groups: Groups, stays = false): void {
+    if (!stays) this.#size--
     for (const { scope, counts } of this.#groups) {
       if (!(scope in groups)) continue
       const count = counts.get(groups[scope]) ?? 0

@@ -12,7 +12,8 @@ export interface Home {
 export class Link extends Chained<Link> implements Holder {
   readonly life: Life
   readonly line: Line
-  readonly groups: Groups
+  /** Where it counts against the limits: of a client, one link of each request does. */
+  groups: Groups
   readonly client: string | undefined
   /** When it came, as a number that grows in the manager. */
   arrival = 0

@@ -16,8 +16,8 @@ import { type Home, Line, Link } from './line.js'
 
 export interface ManagerOptions {
   /**
-   * How many may wait: in all, under one key, of one client. Over it `stash()` throws a 503. Default `Infinity` each:
-   * the boundary has limits of its own.
+   * How many may wait: in all, under one key, of one client. One that waits under several keys is one. Over it `stash()`
+   * throws a 503. Default `Infinity` each: the boundary has limits of its own.
    */
   limits?: { total?: number | undefined; perKey?: number | undefined; perClient?: number | undefined } | undefined
   /**
@@ -129,8 +129,9 @@ export class ContinuationManager implements Iterable<Continuation> {
     const client = this.#needsClient ? this.#clientOf(continuation) : undefined
     const older = known?.of(client)
     if (older !== undefined && !older.life.dismiss()) older.letGo()
-    const groups = this.#count.groups(key, client)
-    this.#count.enter(groups)
+    const again = links.length > 0
+    const groups = this.#count.groups(key, again ? undefined : client)
+    this.#count.enter(groups, again)
 
     // looked up again: the older one may have been the last of its line
     let line = this.#lines.get(key)
@@ -141,7 +142,7 @@ export class ContinuationManager implements Iterable<Continuation> {
     const link = new Link(life, line, groups, client)
     link.arrival = ++this.#arrivals
     line.push(link)
-    if (links.length === 0) {
+    if (!again) {
       link.place = link.arrival
       this.#size++
       this.#byNumber?.set(life.number, life)
@@ -150,13 +151,17 @@ export class ContinuationManager implements Iterable<Continuation> {
     return line.size
   }
 
-  #leave({ life, groups, place }: Link): void {
-    this.#count.leave(groups)
-    if (place === undefined) return
+  #leave({ life, line, groups, place }: Link): void {
     // let go alone, to make room under one key: it waits on under another
-    const heir = Array.isArray(life.holders) ? this.#linksOf(life)[0] : undefined
-    if (heir !== undefined) heir.place = place
-    else {
+    const heir = place !== undefined && Array.isArray(life.holders) ? this.#linksOf(life)[0] : undefined
+    if (heir !== undefined) {
+      this.#count.leave(this.#count.groups(line.key, undefined), true)
+      heir.groups = { ...groups, ...heir.groups }
+      heir.place = place
+      return
+    }
+    this.#count.leave(groups, place === undefined)
+    if (place !== undefined) {
       this.#size--
       this.#byNumber?.delete(life.number)
     }
