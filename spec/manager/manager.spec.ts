@@ -482,6 +482,15 @@ describe('ContinuationManager', () => {
       full('total', 'c')
     })
 
+    it('once nobody is kept any more, the first waits on', () => {
+      const [older, newer] = [of('ann'), of('ann')]
+      manager.stash(parked(older), 'a')
+      manager.refuse()
+      assert.throws(() => manager.stash(parked(newer), 'a'), { code: 'ERR_DRAINING' })
+      assert.equal(older.continuation.phase, 'suspended')
+      assert.deepEqual([...manager], [older.continuation])
+    })
+
     it('another client, another key, or no client id: both wait', () => {
       manager = new ContinuationManager({ second: 'replace' })
       manager.stash(parked(of('ann')), 'a')

@@ -128,7 +128,8 @@ export class ContinuationManager implements Iterable<Continuation> {
 
     const client = this.#needsClient ? this.#clientOf(continuation) : undefined
     const older = known?.of(client)
-    if (older !== undefined && !older.life.dismiss()) older.letGo()
+    // nobody makes room for one that is refused
+    if (older !== undefined && !this.#count.isClosed && !older.life.dismiss()) older.letGo()
     const again = links.length > 0
     const groups = this.#count.groups(key, again ? undefined : client)
     this.#count.enter(groups, again)
