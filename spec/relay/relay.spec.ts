@@ -104,6 +104,9 @@ describe('Relay', () => {
     clock.advance(1_000)
     return processes
   }
+  /** What stands in the log. */
+  const relayed = async (): Promise<string[]> =>
+    (await log.read('relay', 'oldest')).messages.map(({ data }) => JSON.parse(data).do)
   const pair = async (options: RelayOptions = {}) => (await several(2, options)) as [Process, Process]
 
   it('resume: all that wait under the key in any process, with the attributes, and a receipt', async () => {
@@ -523,6 +526,40 @@ describe('Relay', () => {
     await assert.rejects(here.relay.ready(), { code: 'ERR_LOG_CLOSED' })
     await there.relay.resume('a')
     assert.equal(waiting.isResumed(), false)
+  })
+
+  it('a call that was just made when it closes fails too, and nothing stands in the log behind its leave', async () => {
+    const { relay } = await begin()
+    const relaying = assert.rejects(relay.resume('a'), { code: 'ERR_LOG_CLOSED', inDoubt: false })
+    await relay.close()
+    await relaying
+    assert.deepEqual(await relayed(), ['join', 'leave'])
+  })
+
+  it('closed before it has begun it does not join, and calls that wait for that fail', async () => {
+    const handle = new Handle(log)
+    handle.stop()
+    const relay = new Relay(new ContinuationManager(), handle, { clock, onTrouble: assert.fail })
+    relays.push(relay)
+    const relaying = assert.rejects(relay.resume('a'), { code: 'ERR_LOG_CLOSED', inDoubt: false })
+    await turn()
+    await relay.close()
+    handle.goOn()
+    await relaying
+    await assert.rejects(relay.ready(), { code: 'ERR_LOG_CLOSED' })
+    assert.deepEqual(await relayed(), ['leave'])
+  })
+
+  it('closed by a listener: what was read together with that wake-up is not done any more', async () => {
+    const [here, there] = await pair({ gather: 0 })
+    const [first, second] = [here.wait('a'), here.wait('b')]
+    first.addContinuationListener({ onResume: () => here.relay.close() })
+    here.handle.stop()
+    // the first ring finds it at its reading, so both stand in the next
+    for (const key of ['c', 'a', 'b']) await there.relay.resume(key)
+    here.handle.goOn()
+    await until(() => first.isResumed() && there.relay.others === 0)
+    assert.equal(second.isResumed(), false)
   })
 
   it('shows itself', async () => {

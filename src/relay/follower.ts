@@ -67,7 +67,11 @@ export class Follower {
         const { messages, next, gap } = await this.#log.read(this.#channel, this.#next)
         if (this.#ended) return
         this.#next = next
-        for (const message of messages) this.#hearing.heard(message)
+        for (const message of messages) {
+          this.#hearing.heard(message)
+          // by what it has set off
+          if (this.#ended) return
+        }
         this.#hearing.read(next, gap)
       }
     } catch (error) {

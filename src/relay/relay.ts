@@ -172,7 +172,9 @@ export class Relay {
 
   async #begin(): Promise<void> {
     await Promise.all(this.#followers.map((follower) => follower.begin()))
+    this.#checkOpen()
     await this.#append({ by: this.#id, do: 'join' })
+    this.#checkOpen()
     this.#receipts.begin()
   }
 
@@ -205,6 +207,7 @@ export class Relay {
 
   async #relay(deed: Deed, error?: Error): Promise<RelayReceipt> {
     await this.ready()
+    this.#checkOpen()
     const n = ++this.#n
     const elsewhere = this.#receipts.expect(n)
     const here = this.#own.expect(n, deed, error)
@@ -241,6 +244,11 @@ export class Relay {
     const receipt: Receipt = { to: by, n, by: this.#id, woken }
     const { name, backlog } = this.#settings
     this.#background(this.log.append(`${name}:receipts`, { data: JSON.stringify(receipt) }, backlog))
+  }
+
+  /** `close()` may have come while something was awaited. */
+  #checkOpen(): void {
+    if (this.#closed) throw closed()
   }
 
   #append(entry: Entry): Promise<Position> {
