@@ -278,6 +278,22 @@ describe('Relay', () => {
     await until(() => waiting.isResumed())
   })
 
+  it('attributes are as they were at the call, here and elsewhere', async () => {
+    const [here, there] = await pair()
+    const waiting = [here, there].flatMap(({ wait }) => [wait('a'), wait('b')])
+    const attributes: { n: unknown; deep: number[] } = { n: 1, deep: [1] }
+    const first = here.relay.resume('a', attributes)
+    attributes.n = 2
+    attributes.deep.push(2)
+    const second = here.relay.resume('b', attributes)
+    attributes.n = new Date(0)
+    await Promise.all([first, second])
+    assert.deepEqual(
+      waiting.map((continuation) => [continuation.getAttribute('n'), continuation.getAttribute('deep')]),
+      [1, 2, 1, 2].map((n) => [n, n === 1 ? [1] : [1, 2]]),
+    )
+  })
+
   it('relays of other names, and other channels of the log, are left alone', async () => {
     const [here, there] = [await begin({ gather: 0 }), await begin({ gather: 0, name: 'other' })]
     const waiting = there.wait('a')

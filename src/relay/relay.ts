@@ -205,7 +205,9 @@ export class Relay {
     })
   }
 
-  async #relay(deed: Deed, error?: Error): Promise<RelayReceipt> {
+  async #relay(given: Deed, error?: Error): Promise<RelayReceipt> {
+    // as it is at the call, whatever becomes of it while the log is waited for
+    const deed: Deed = JSON.parse(JSON.stringify(given))
     await this.ready()
     this.#checkOpen()
     const n = ++this.#n
