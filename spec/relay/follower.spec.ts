@@ -54,10 +54,11 @@ describe('what follows a channel from now on', () => {
     const log = new Slow()
     log.given.open()
     const { follower } = follow(log)
-    await follower.begin()
+    await Promise.all([follower.begin(), follower.begin()])
     await follower.begin()
     assert.equal(log.tails, 1)
     follower.end()
+    assert.equal(log.tails, 0)
   })
 
   it('ended while it begins, it leaves no bell', async () => {

@@ -20,6 +20,7 @@ export class Follower {
   readonly #clock: Clock
   readonly #hearing: Hearing
   #next: Position | undefined
+  #beginning: Promise<void> | undefined
   #stop: (() => void) | undefined
   #rung = false
   #reading = false
@@ -34,8 +35,15 @@ export class Follower {
   }
 
   /** When it has resolved, no later message is missed. Where it rejects, nothing has begun, and it may be asked again. */
-  async begin(): Promise<void> {
-    if (this.#stop !== undefined) return
+  begin(): Promise<void> {
+    this.#beginning ??= this.#begin().catch((error: unknown) => {
+      this.#beginning = undefined
+      throw error
+    })
+    return this.#beginning
+  }
+
+  async #begin(): Promise<void> {
     const stop = await this.#log.tail(this.#channel, () => void this.#look())
     try {
       const { next } = await this.#log.read(this.#channel, 'now')
