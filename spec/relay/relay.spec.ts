@@ -28,13 +28,16 @@ function parked(): { host: BareHost; continuation: Continuation } {
 class Handle implements Log {
   readonly #log: Log
   #going: Promise<void> = Promise.resolve()
+  #stopped: string | undefined
   goOn = (): void => {}
 
   constructor(log: Log) {
     this.#log = log
   }
 
-  stop(): void {
+  /** @param channel default all */
+  stop(channel?: string): void {
+    this.#stopped = channel
     this.#going = new Promise((resolve) => {
       this.goOn = resolve
     })
@@ -43,7 +46,7 @@ class Handle implements Log {
     return this.#log.append(...args)
   }
   async read(...args: Parameters<Log['read']>) {
-    await this.#going
+    if (this.#stopped === undefined || this.#stopped === args[0]) await this.#going
     return this.#log.read(...args)
   }
   tail(...args: Parameters<Log['tail']>) {
@@ -368,6 +371,24 @@ describe('Relay', () => {
       await until(() => clock.timers === 1)
       await there.relay.close()
       assert.deepEqual({ ...(await asking), id: '' }, { id: '', woken: 0, elsewhere: 0, silent: 0 })
+    })
+
+    it('one whose receipt is read only after it has left has left all the same', async () => {
+      const [here, there] = await pair()
+      there.wait('a')
+      here.handle.stop('relay:receipts')
+      const asking = here.relay.resume('a')
+      await until(() => there.manager.size === 0)
+      await there.relay.close()
+      await asking
+      here.handle.goOn()
+      const receipts = (await log.read('relay:receipts', 'oldest')).messages.length
+      assert.equal(receipts, 1)
+      // a receipt of a third one comes behind it, so it has been read
+      const third = await begin()
+      third.wait('b')
+      assert.deepEqual({ ...(await here.relay.resume('b')), id: '' }, { id: '', woken: 0, elsewhere: 1, silent: 0 })
+      assert.equal(here.relay.others, 1)
     })
 
     it('with `gather` 0 nobody is asked', async () => {

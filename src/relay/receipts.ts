@@ -16,11 +16,16 @@ interface Gathering {
   readonly done: (elsewhere: Elsewhere) => void
 }
 
+/** How many that have left are remembered. */
+const REMEMBERED = 100
+
 /** Who else is there, and what they say of each deed. */
 export class Receipts {
   readonly #clock: Clock
   readonly #patience: number
   readonly #others = new Set<string>()
+  /** Who has left lately: a receipt of theirs may come behind that, as it stands in another channel. None comes back. */
+  readonly #gone = new Set<string>()
   readonly #gatherings = new Map<number, Gathering>()
   /** All that are there had the time to say so. */
   #known = false
@@ -47,11 +52,14 @@ export class Receipts {
   }
 
   met(other: string): void {
-    this.#others.add(other)
+    if (!this.#gone.has(other)) this.#others.add(other)
   }
 
   left(other: string): void {
     this.#others.delete(other)
+    this.#gone.add(other)
+    const [first] = this.#gone
+    if (this.#gone.size > REMEMBERED && first !== undefined) this.#gone.delete(first)
     for (const [n, { awaited }] of this.#gatherings) if (awaited?.delete(other)) this.#check(n)
   }
 
