@@ -416,6 +416,25 @@ describe('ContinuationManager', () => {
     })
   })
 
+  it('what a clientId decides or stashes is seen: nobody is kept who is decided, and nobody twice', () => {
+    const [decided, stashed] = [parked(), parked()]
+    manager = new ContinuationManager({ limits: { perClient: 1 }, clientId: () => String(decided.complete()) })
+    assert.equal(manager.stash(decided, 'a'), 0)
+    let isAsked = false
+    manager = new ContinuationManager({
+      limits: { perClient: 1 },
+      clientId: () => {
+        if (!isAsked) {
+          isAsked = true
+          manager.stash(stashed, 'a')
+        }
+        return 'ann'
+      },
+    })
+    assert.equal(manager.stash(stashed, 'a'), 1)
+    assert.deepEqual([...manager], [stashed])
+  })
+
   describe("second: 'replace'", () => {
     beforeEach(() => {
       manager = new ContinuationManager({ second: 'replace', limits: { perClient: 1 } })

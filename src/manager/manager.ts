@@ -121,12 +121,13 @@ export class ContinuationManager implements Iterable<Continuation> {
       )
     }
     const life = lifeOf(continuation)
+    // first, as it is code of others: what it does is seen by all that follows
+    const client = this.#needsClient ? this.#clientOf(continuation) : undefined
     const known = this.#lines.get(key)
     if (!life.canBeHeld) return known?.size ?? 0
     const links = this.#linksOf(life)
     for (const { line } of links) if (line === known) return known.size
 
-    const client = this.#needsClient ? this.#clientOf(continuation) : undefined
     const older = known?.of(client)
     // nobody makes room for one that is refused
     if (older !== undefined && !this.#count.isClosed && !older.life.dismiss()) older.letGo()
