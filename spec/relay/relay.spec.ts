@@ -197,6 +197,8 @@ describe('Relay', () => {
     }
     const circular: { self?: unknown } = {}
     circular.self = circular
+    const ring: unknown[] = []
+    ring.push(ring)
     const refused: Record<string, [attributes: object, path: string]> = {
       'a date': [{ at: new Date(0) }, 'attributes.at'],
       'a map, deep down': [{ list: [{ map: new Map() }] }, 'attributes.list[0].map'],
@@ -209,6 +211,9 @@ describe('Relay', () => {
       'undefined in an array': [{ list: [undefined] }, 'attributes.list[0]'],
       'a hole in an array': [{ list: new Array(1) }, 'attributes.list[0]'],
       'a cycle': [{ circular }, 'attributes.circular.self'],
+      'a cycle of arrays': [{ ring }, 'attributes.ring[0]'],
+      'an array with properties of its own, as a match': [{ match: 'abc'.match(/b/) }, 'attributes.match'],
+      'an array with its own toJSON': [{ list: Object.assign([1], { toJSON: () => 5 }) }, 'attributes.list'],
       'its own toJSON': [{ own: { toJSON: () => 5 } }, 'attributes.own'],
       'a symbol for a name': [{ own: { [Symbol('s')]: 1 } }, 'attributes.own'],
       'a buffer': [{ bytes: Buffer.from('x') }, 'attributes.bytes'],
@@ -226,6 +231,20 @@ describe('Relay', () => {
         assert.equal(waiting.isResumed(), false)
       })
     }
+
+    it('the error says what it is that JSON does not hold', async () => {
+      const { relay } = await begin()
+      for (const [attributes, text] of [
+        [{ n: 1n }, 'attributes.n cannot be relayed to other processes: JSON does not hold 1n'],
+        [{ ring }, 'attributes.ring[0] cannot be relayed to other processes: JSON does not hold what contains itself'],
+        [
+          { at: new Date(0) },
+          'attributes.at cannot be relayed to other processes: JSON does not hold an instance of Date',
+        ],
+      ] as const) {
+        await assert.rejects(relay.broadcast(attributes), { message: text })
+      }
+    })
 
     it('the same twice is no cycle, and an undefined property is one that is not there', async () => {
       const [here, there] = await pair()
