@@ -140,6 +140,25 @@ describe('drain', () => {
     assert.equal(all.clock.timers, 0)
   })
 
+  it('one that was kept before it suspended is sent home too, once it has', async () => {
+    for (const end of [undefined, (continuation: Continuation) => continuation.complete()]) {
+      const host = new BareHost().listening()
+      const { continuation, clock } = host
+      const draining = drain([continuation], end === undefined ? {} : { end })
+      clock.advance(2_000)
+      continuation.suspend(30_000)
+      void lifeOf(continuation).returned(true)
+      clock.advance(1)
+      assert.deepEqual(host.heard, ['onSuspend', 'onTimeout'])
+      assert.equal(continuation.phase, end === undefined ? 'woken' : 'completed')
+      host.turn()
+      lifeOf(continuation).returned(true)
+      lifeOf(continuation).close(true)
+      assert.deepEqual(await draining, { held: 1, failed: 0 })
+      assert.equal(clock.timers, 0)
+    }
+  })
+
   it('one that was kept before it suspended, and has not by then, keeps none of those behind it', async () => {
     const clock = new ManualClock()
     const [early, waiting] = [BareHost.on(clock), BareHost.on(clock)]

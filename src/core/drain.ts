@@ -74,7 +74,9 @@ export async function drain(
     }
 
     for (const life of lives) {
-      if (end !== undefined && life.isWaiting) life.listen({ onTimeout: end })
+      if (end !== undefined && life.canBeHeld) life.listen({ onTimeout: end })
+      // kept before it suspended
+      if (!life.isWaiting && life.canBeHeld) life.listen({ onSuspend: () => life.retire(random() * window) })
       life.listen({ onComplete: () => leave(life) })
       life.retire(random() * window)
     }
