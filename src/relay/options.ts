@@ -7,7 +7,7 @@ export interface RelayOptions {
   name?: string | undefined
   /**
    * Milliseconds to wait until the other processes have said how many they woke. 0: nobody is asked. Default 1 000; it takes
-   * that long only where a process has ended without a word or stands still, and in a process's first second.
+   * that long only where a process has ended without a word or stands still, and as long after this one has begun.
    */
   gather?: number | undefined
   /** How much is kept for a process that stands still: messages (1 000), bytes (1 MiB), age in milliseconds (60 000). */
