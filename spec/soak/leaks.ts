@@ -78,9 +78,9 @@ class CountingClock implements Clock {
 function watchCounts(): { readonly seen: Set<HoldCount>; stop(): void } {
   const seen = new Set<HoldCount>()
   const { enter } = HoldCount.prototype
-  HoldCount.prototype.enter = function (groups) {
+  HoldCount.prototype.enter = function (...entering) {
     seen.add(this)
-    enter.call(this, groups)
+    enter.apply(this, entering)
   }
   return { seen, stop: () => Object.assign(HoldCount.prototype, { enter }) }
 }
