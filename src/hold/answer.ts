@@ -1,4 +1,5 @@
 import { checkOptions, invalid } from '../core/options.js'
+import { checkHeader } from '../koa/head.js'
 
 /** What everybody is answered. */
 export interface PlainAnswer {
@@ -29,8 +30,7 @@ export function prepare(of: string, answer: PlainAnswer): Prepared {
   const lines: string[] = []
   let typed = false
   for (const [name, value] of Object.entries(headers)) {
-    if (typeof value !== 'string' || /[\r\n]/.test(value))
-      throw invalid(`The header ${name}`, 'a text of one line', value)
+    checkHeader(name, value)
     typed ||= name.toLowerCase() === 'content-type'
     lines.push(name, value)
   }
