@@ -66,9 +66,10 @@ const compared = ['jetty', 'tornado', 'twisted', 'socket-io', 'nchan', 'mochiweb
 
 function others(tables: readonly Table[]): string[] {
   const has = (name: string): boolean => tables.some(({ rows }) => rows.some((row) => row.name === name))
-  const own = ['hold', 'route'].find(has)
+  const holds = ['hold', 'compact'].filter(has)
+  const own = holds.length > 0 ? holds : ['route'].filter(has)
   const parts = [
-    ...(own === undefined ? [] : beside(tables, own, 'In how many of all columns below')),
+    ...own.flatMap((name) => beside(tables, name, 'In how many of all columns below')),
     ...beside(
       tables.filter(({ workload }) => workload.name === 'chat'),
       'channel-events',

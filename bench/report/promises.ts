@@ -9,6 +9,16 @@ export interface Promised {
   readonly unit: '' | 'ms'
 }
 
+const plainHolds = [
+  ['hold', 'plain hold'],
+  ['compact', 'plain hold, compact'],
+] as const
+const route = ['route', 'one route'] as const
+const memory = [
+  ['heap', 'heap'],
+  ['resident', 'RSS'],
+] as const
+
 /** Every promise for which there are figures. Figures are medians of one run; most are ratios of two of them. */
 export function promised(tables: readonly Table[], plan: Plan): Promised[] {
   const [, size = 0, greatest = size] = plan.broadcast.clients
@@ -22,13 +32,12 @@ export function promised(tables: readonly Table[], plan: Plan): Promised[] {
   const ratio = (one: number | undefined, other: number | undefined): number | undefined =>
     one === undefined || other === undefined ? undefined : one / other
 
-  add('CPU a wake: plain hold to `node:http`', ratio(held('hold', 'wake'), held('http', 'wake')), 1.1)
+  for (const [line, name] of plainHolds) {
+    add(`CPU a wake: ${name} to \`node:http\``, ratio(held(line, 'wake'), held('http', 'wake')), 1.1)
+  }
   add('CPU a wake: one route to Koa with a promise', ratio(held('route', 'wake'), held('koa', 'wake')), 1.05)
   add('CPU a wake: whole app to Koa with a promise', ratio(held('app', 'wake'), held('koa', 'wake')), 1.5)
-  for (const [line, name] of [
-    ['hold', 'plain hold'],
-    ['route', 'one route'],
-  ] as const) {
+  for (const [line, name] of [...plainHolds, route]) {
     add(`longest stall: ${name}`, held(line, 'stall'), 10, 'ms')
     add(`longest stall where all ask again at once: ${name}`, held(line, 'againStall'), 10, 'ms')
     add(`the last of all: ${name} to \`node:http\``, ratio(held(line, 'last'), held('http', 'last')), 1.2)
@@ -42,20 +51,13 @@ export function promised(tables: readonly Table[], plan: Plan): Promised[] {
   add(`CPU a wake: ${events} to those by hand`, ratio(held('channel-events', 'wake'), held('koa-events', 'wake')), 1)
   add(`longest stall: ${events}`, held('channel-events', 'stall'), 10, 'ms')
   add(`the last of all: ${events} to \`node:http\``, ratio(held('channel-events', 'last'), held('http', 'last')), 1.2)
-  add(
-    'heap a held request: plain hold to Koa with a promise',
-    ratio(held('hold', 'heap', greatest), held('koa', 'heap', greatest)),
-    1,
-  )
-  add(
-    'RSS a held request: plain hold to Koa with a promise',
-    ratio(held('hold', 'resident', greatest), held('koa', 'resident', greatest)),
-    1,
-  )
-  for (const [line, name] of [
-    ['hold', 'plain hold'],
-    ['route', 'one route'],
-  ] as const) {
+  for (const [line, name] of plainHolds) {
+    for (const [column, title] of memory) {
+      const [own, other] = [held(line, column, greatest), held('koa', column, greatest)]
+      add(`${title} a held request: ${name} to Koa with a promise`, ratio(own, other), 1)
+    }
+  }
+  for (const [line, name] of [...plainHolds, route]) {
     const most = (of: string): number | undefined => pick(tables, 'keys', plan.keys.count, of, 'most')
     add(`one key of many, 99 %: ${name} to \`node:http\``, ratio(most(line), most('http')), 1.2)
   }

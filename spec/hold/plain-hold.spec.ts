@@ -10,7 +10,8 @@ import { ManualClock } from '../support/manual-clock.js'
 import { type Served, serve } from '../support/serve.js'
 import { askHttp2, serveHttp2 } from '../support/serve-http2.js'
 
-describe('PlainHold', () => {
+/** What holds whether its requests are let go of or not. */
+const holds = (compact: boolean) => () => {
   let clock: ManualClock
   let clients: PlainHold
   let app: Koa
@@ -18,7 +19,7 @@ describe('PlainHold', () => {
 
   function make(options: PlainHoldOptions = {}, prepare: (app: Koa) => void = () => {}): void {
     clock = new ManualClock()
-    clients = new PlainHold({ clock, random: () => 0, ...options })
+    clients = new PlainHold({ clock, random: () => 0, compact, ...options })
     app = new Koa()
     prepare(app)
     app.use((ctx) => {
@@ -88,7 +89,7 @@ describe('PlainHold', () => {
   })
 
   it('who is answered holds on to nobody who came before or after', async () => {
-    await open()
+    await open({ compact: false })
     const closed: Held[] = []
     clients.forget = (held) => closed.push(held)
     const asking = ['/a', '/a', '/b', '/a'].map((path) => served.get(path))
@@ -108,7 +109,8 @@ describe('PlainHold', () => {
     const sent = new Map<string, () => boolean>()
     await open({}, (app) => {
       app.use((ctx, next) => {
-        sent.set(ctx.path, () => ctx.res.headersSent)
+        const { socket } = ctx.req
+        sent.set(ctx.path, () => socket.bytesWritten > 0)
         return next()
       })
     })
@@ -494,6 +496,7 @@ describe('PlainHold', () => {
       { budget: null },
       { random: 1 },
       { hold: 1 },
+      { compact: 'yes' },
       null,
     ]) {
       const make = () => new PlainHold(options as PlainHoldOptions)
@@ -517,6 +520,7 @@ describe('PlainHold', () => {
       { headers: { '': 'a' } },
       { headers: { 'Content-Length': '3' } },
       { headers: { 'transfer-encoding': 'chunked' } },
+      { headers: { connection: 'close' } },
       { headers: { Trailer: 'X-Last' } },
       { body: round },
       { body: () => {} },
@@ -529,4 +533,7 @@ describe('PlainHold', () => {
     assert.equal((await asking).body, 'x')
     assert.equal(inspect(clients), 'PlainHold { 0 held under 0 keys }')
   })
-})
+}
+
+describe('PlainHold', holds(false))
+describe('PlainHold, compact', holds(true))

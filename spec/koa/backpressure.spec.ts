@@ -284,18 +284,18 @@ describe('all ask again at once', () => {
   /** How many of the second round have come before nearly all of the first had their answers. */
   class Early {
     count = 0
-    readonly #first: ServerResponse[] = []
+    readonly #first: Socket[] = []
 
-    asks({ res }: Koa.Context): void {
-      if (this.#first.length < count) this.#first.push(res)
-      else if (this.#first.filter(({ headersSent }) => !headersSent).length > many) this.count++
+    asks({ req: { socket } }: Koa.Context): void {
+      if (this.#first.length < count) this.#first.push(socket)
+      else if (this.#first.filter(({ bytesWritten }) => bytesWritten === 0).length > many) this.count++
     }
   }
 
   const expected = Array.from({ length: count }, () => ['1', '2'])
 
-  it('of a PlainHold: each has every answer once', async () => {
-    const clients = new PlainHold({ budget: 0 })
+  const ofAHold = (compact: boolean) => async () => {
+    const clients = new PlainHold({ budget: 0, compact })
     const app = new Koa()
     const early = new Early()
     app.use((ctx) => {
@@ -312,7 +312,9 @@ describe('all ask again at once', () => {
     assert.deepEqual(await crowding, expected)
     assert.equal(clients.size, 0)
     assert.ok(early.count < 80, `${early.count} asked again before nearly all were answered`)
-  })
+  }
+  it('of a PlainHold: each has every answer once', ofAHold(false))
+  it('of a PlainHold that is compact: the same', ofAHold(true))
 
   it('of a manager: the same', async () => {
     const boundary = continuations({ budget: 0 })

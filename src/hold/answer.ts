@@ -1,4 +1,5 @@
 import { checkOptions, invalid } from '../core/options.js'
+import type { BareAnswer } from '../koa/bare-connection.js'
 import { checkHeader } from '../koa/head.js'
 
 /** What everybody is answered. */
@@ -12,11 +13,7 @@ export interface PlainAnswer {
 }
 
 /** An answer as it goes out, made once for all. */
-export interface Prepared {
-  readonly status: number
-  readonly headers: readonly string[]
-  readonly body: string | Uint8Array | undefined
-}
+export type Prepared = BareAnswer
 
 /** @throws {TypeError | RangeError} `ERR_INVALID_OPTION` for options not known, of the wrong type or out of range, and for a body that JSON cannot hold */
 export function prepare(of: string, answer: PlainAnswer): Prepared {
@@ -36,7 +33,7 @@ export function prepare(of: string, answer: PlainAnswer): Prepared {
   }
   if (type !== undefined && !typed) lines.push('Content-Type', type)
   if (body !== undefined) lines.push('Content-Length', String(Buffer.byteLength(body)))
-  return { status, headers: lines, body }
+  return { status, headers: lines, body, sent: undefined }
 }
 
 function bodyOf(body: unknown): { body: Prepared['body']; type?: string } {

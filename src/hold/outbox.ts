@@ -1,12 +1,13 @@
 import type Koa from 'koa'
 import type { Clock } from '../core/clock.js'
 import { Backpressure } from '../koa/backpressure.js'
+import { BareConnection } from '../koa/bare-connection.js'
 import type { Prepared } from './answer.js'
 
 type Response = Koa.Context['res']
 
 interface Addressee {
-  readonly res: Response
+  readonly res: Response | BareConnection
 }
 
 interface Batch {
@@ -112,6 +113,11 @@ export class Outbox {
       if (addressee !== undefined) {
         const { res } = addressee
         this.#left--
+        if (res instanceof BareConnection) {
+          res.send(answer)
+          this.backpressure.putOff(res.socket)
+          return true
+        }
         const written = write(res, answer)
         if (written !== 'not' && !this.backpressure.answered(res) && written === 'open') told.push(res)
         return true

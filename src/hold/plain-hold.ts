@@ -5,6 +5,7 @@ import { checkDrainOptions, type Drained, type DrainOptions } from '../core/drai
 import { IllegalStateError } from '../core/errors.js'
 import { type Groups, HoldCount } from '../core/hold-count.js'
 import { checkCount, checkFunction, checkNumber, checkOptions, checkRange, invalid } from '../core/options.js'
+import { BareConnection } from '../koa/bare-connection.js'
 import { discardBody } from '../koa/body.js'
 import { closeAfter, stopWaiting, watchQueued } from '../koa/connection.js'
 import { type PlainAnswer, type Prepared, prepare } from './answer.js'
@@ -19,6 +20,14 @@ export interface PlainHoldOptions {
   limits?: { total?: number | undefined; perKey?: number | undefined; perClient?: number | undefined } | undefined
   /** Who the client is, for `limits.perClient`. Default `ctx.ip`. */
   clientId?: ((ctx: Koa.Context) => string | undefined) | undefined
+  /**
+   * Lets go of a request that is held, and of its response, and keeps nothing but its connection: less memory, and shorter pauses
+   * where many are held. Whoever listens to them (a log, say) hears that they are over as soon as it is held, an error that is thrown
+   * above later than in the same turn of the event loop is reported and not answered, and where a client sends another request on the same connection meanwhile,
+   * the connection closes with the answer. What cannot be let go of is held as without it: HTTP/2, HTTP/1.0, a body that is still to come,
+   * what middleware has put a `write`, an `end` or a `writeHead` of its own on. Default `false`.
+   */
+  compact?: boolean | undefined
   /** Milliseconds a turn of the event loop in which answers are written. Default 2. */
   budget?: number | undefined
   /** Default the machine's own time. */
@@ -28,7 +37,8 @@ export interface PlainHoldOptions {
 }
 
 type Response = Koa.Context['res']
-type Request = Koa.Context['req']
+
+const known = ['timeout', 'expired', 'limits', 'clientId', 'compact', 'budget', 'clock', 'random']
 
 /**
  * Holds requests that are all to get the same answer, as cheaply as plain Node would.
@@ -61,15 +71,18 @@ export class PlainHold {
   readonly #clock: Clock
   readonly #random: () => number
   readonly #outbox: Outbox
-  /** Held in this turn of the event loop. */
-  #unread: Request[] = []
+  readonly #compact: boolean
+  /** Held just now: to be let go of, */
+  #fresh: Held[] = []
+  /** or with a body that nobody may read. */
+  #unread: Response[] = []
   #timer: unknown
 
   /** @throws {TypeError | RangeError} `ERR_INVALID_OPTION` for options not known, of the wrong type or out of range */
   constructor(options: PlainHoldOptions = {}) {
-    checkOptions('A PlainHold', options, ['timeout', 'expired', 'limits', 'clientId', 'budget', 'clock', 'random'])
-    const { timeout = 30_000, expired = {}, limits = {}, clientId = (ctx) => ctx.ip, budget = 2 } = options
-    const { clock = systemClock, random = Math.random } = options
+    checkOptions('A PlainHold', options, known)
+    const { timeout = 30_000, expired = {}, limits = {}, clientId = (ctx) => ctx.ip, compact = false } = options
+    const { budget = 2, clock = systemClock, random = Math.random } = options
     checkNumber('timeout', timeout)
     checkOptions('limits', limits, ['total', 'perKey', 'perClient'])
     const none = Number.POSITIVE_INFINITY
@@ -78,6 +91,7 @@ export class PlainHold {
     checkCount('limits.perKey', perKey)
     checkCount('limits.perClient', perClient)
     checkFunction('clientId', clientId)
+    if (typeof compact !== 'boolean') throw invalid('compact', 'true or false', compact)
     checkRange('budget', budget, 0)
     checkFunction('random', random)
     this.#timeout = timeout > 0 ? timeout : none
@@ -85,6 +99,7 @@ export class PlainHold {
     this.#count = new HoldCount({ total, perKey, perClient }, random)
     this.#countsClients = perClient !== none
     this.#clientId = clientId
+    this.#compact = compact
     this.#clock = clock
     this.#random = random
     this.#outbox = new Outbox(budget, clock)
@@ -137,7 +152,8 @@ export class PlainHold {
     const held = new Held(this, res, line, groups, this.#clock.now() + this.#timeout)
     line.places.push(held.place)
     this.#all.push(held)
-    if (this.#unread.push(ctx.req) === 1) this.#clock.nextTurn(this.#discardBodies)
+    if (!this.#compact) this.#keep(res)
+    else if (this.#fresh.push(held) === 1) this.#clock.afterJobs(this.#letGo)
     if (this.#timer === undefined && this.#timeout !== Number.POSITIVE_INFINITY) this.#startTimer(this.#timeout)
     return line.places.size
   }
@@ -198,7 +214,7 @@ export class PlainHold {
       }
       const timer = this.#clock.setTimeout(resolve, timeout, undefined)
       for (const held of all) {
-        closeAfter(held)
+        held.closeAfter()
         held.onClose(() => {
           left.delete(held)
           if (left.size > 0) return
@@ -212,8 +228,20 @@ export class PlainHold {
     return { held: all.length, failed: left.size }
   }
 
+  /** Now that what stands above has seen that it is held. */
+  readonly #letGo = (): void => {
+    for (const held of this.#fresh.splice(0)) {
+      const { res } = held
+      if (this.#count.isClosed || !held.letGo()) this.#keep(res as Response)
+    }
+  }
+
+  #keep(res: Response): void {
+    if (this.#unread.push(res) === 1) this.#clock.nextTurn(this.#discardBodies)
+  }
+
   readonly #discardBodies = (): void => {
-    for (const req of this.#unread.splice(0)) discardBody(req)
+    for (const { req } of this.#unread.splice(0)) discardBody(req)
   }
 
   /** @internal The client has left. */
@@ -293,7 +321,7 @@ class Place extends Chained<Place> {
 
 /** One response that is held. */
 export class Held extends Chained<Held> {
-  readonly res: Response
+  res: Response | BareConnection
   readonly line: Line
   readonly place = new Place(this)
   readonly groups: Groups
@@ -307,15 +335,32 @@ export class Held extends Chained<Held> {
     this.line = line
     this.groups = groups
     this.until = until
-    this.onClose(() => this.#hold.forget(this))
+    // of one that was let go of, Node says at once that it is closed
+    this.onClose(() => this.res === res && this.left())
   }
 
-  get req(): Request {
-    return this.res.req
+  left(): void {
+    this.#hold.forget(this)
+  }
+
+  /** Keeps nothing but the connection. @returns whether that can be done */
+  letGo(): boolean {
+    const bare = BareConnection.of(this.res as Response, this)
+    if (bare !== undefined) this.res = bare
+    return bare !== undefined
+  }
+
+  closeAfter(): void {
+    if (this.res instanceof BareConnection) this.res.closeAfter()
+    else closeAfter(this.res)
   }
 
   onClose(closed: () => void): void {
+    if (this.res instanceof BareConnection) {
+      this.res.socket.once('close', closed)
+      return
+    }
     this.res.on('close', closed)
-    watchQueued(this, closed)
+    watchQueued(this.res, closed)
   }
 }

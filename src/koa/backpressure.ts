@@ -71,10 +71,14 @@ export class Backpressure {
    * @returns whether it is
    */
   answered(res: Response): boolean {
-    if (this.#asked < RUSH || this.#left() < this.#many) return false
     // one of HTTP/2 says nothing of that
     if (!res.shouldKeepAlive) return false
-    const { socket } = res.req
+    return this.putOff(res.req.socket, res)
+  }
+
+  /** The same for a connection that is kept, and whose response, if any, is still to be ended. */
+  putOff(socket: Socket, res?: Response): boolean {
+    if (this.#asked < RUSH || this.#left() < this.#many) return false
     if (!isKept(socket) || socket.isPaused()) return false
     const now = this.#clock.now()
     if (this.#putOff.length === 0) {
@@ -82,7 +86,7 @@ export class Backpressure {
       this.#clock.nextTurn(this.#turn)
     } else if (now >= this.#until) return false
     socket.pause()
-    this.#putOff.push({ res, after: this.#decided() - this.#few })
+    this.#putOff.push({ socket, res, after: this.#decided() - this.#few })
     return true
   }
 
@@ -113,16 +117,17 @@ export class Backpressure {
     const portion = this.#ended.length > 0 ? this.#putOff.length : PORTION
     const end = Math.min(this.#head + portion, this.#putOff.length)
     for (; this.#head < end; this.#head++) {
-      const { res, after } = this.#putOff[this.#head] as PutOff
+      const { socket, res, after } = this.#putOff[this.#head] as PutOff
       if (after > done) return
-      letIn(res)
+      letIn(socket, res)
       this.#putOff[this.#head] = undefined
     }
   }
 }
 
 interface PutOff {
-  readonly res: Response
+  readonly socket: Socket
+  readonly res: Response | undefined
   /** It waits until so many have their answer. */
   readonly after: number
 }
@@ -132,13 +137,12 @@ function isKept(socket: Socket & { readonly server?: { readonly keepAliveTimeout
   return socket.writable && (ms === 0 || ms >= KEPT)
 }
 
-function letIn(res: Response): void {
-  const { socket } = res.req
+function letIn(socket: Socket, res: Response | undefined): void {
   try {
-    if (!res.writableEnded) res.end()
+    if (res?.writableEnded === false) res.end()
   } catch {
     // its head said another length, or what stands above has broken it
-    res.destroy()
+    res?.destroy()
   }
   socket.resume()
 }

@@ -84,7 +84,7 @@ function checkDispatches({ made, policy }: RequestHost): void {
 
 function open(ctx: Koa.Context, settings: Settings): RequestHost {
   if (!Reflect.has(ctx, 'continuation')) Object.defineProperty(ctx.app.context, 'continuation', accessor)
-  noteInLine(ctx)
+  noteInLine(ctx.res)
   const host = new RequestHost(ctx, settings)
   ;(ctx as Held)[HOST] = host
   return host

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import type Koa from 'koa'
 
+type Response = Koa.Context['res']
 type Closed = (finished: boolean) => void
 
 /** Those whose response waits behind another one on the same connection, by socket. */
@@ -26,14 +27,15 @@ export function watchConnection(ctx: Koa.Context, closed: Closed): void {
     if (!finished) tellError(ctx)
     closed(finished)
   })
-  watchQueued(ctx, () => closed(false))
+  watchQueued(res, () => closed(false))
 }
 
 /**
  * Calls `left` when the connection of a response closes while others on it are to be sent before this one: of that, the response
  * itself hears nothing. Of any other response it does.
  */
-export function watchQueued({ req, res }: Pick<Koa.Context, 'req' | 'res'>, left: () => void): void {
+export function watchQueued(res: Response, left: () => void): void {
+  const { req } = res
   if (res.socket !== null || req.httpVersionMajor >= 2) return
   const { socket } = req
   // it has closed already, and says so to nobody any more
@@ -87,18 +89,19 @@ function tellError(ctx: Koa.Context): void {
 }
 
 /** The last one in line of those whose response waits behind another one, by socket. */
-const lastInLine = new WeakMap<Socket, Koa.Context['res']>()
+const lastInLine = new WeakMap<Socket, Response>()
 
 /** Remembers who is in line on a connection, so that it does not end before they are answered. */
-export function noteInLine({ req, res }: Koa.Context): void {
-  if (res.socket === null && req.httpVersionMajor < 2) lastInLine.set(req.socket, res)
+export function noteInLine(res: Response): void {
+  if (res.socket === null && res.req.httpVersionMajor < 2) lastInLine.set(res.req.socket, res)
 }
 
 /**
  * Lets the connection end with this response: Node says `Connection: close`, or that no more streams are taken. Where others
  * are in line behind it, it would end without theirs, and goes on.
  */
-export function closeAfter({ req, res }: Pick<Koa.Context, 'req' | 'res'>): void {
+export function closeAfter(res: Response): void {
+  const { req } = res
   if (req.httpVersionMajor >= 2) {
     ;(req as { stream?: { session?: { close(): void } } }).stream?.session?.close()
     return

@@ -29,8 +29,8 @@ export function continuations(options?: ContinuationsOptions): Boundary {
   const continuations: Koa.Middleware = (ctx, next) => {
     const { app } = ctx
     if (settings.holds.isClosed) {
-      noteInLine(ctx)
-      closeAfter(ctx)
+      noteInLine(ctx.res)
+      closeAfter(ctx.res)
     }
     const place = app.middleware.indexOf(continuations)
     if (place < 0) throw new BoundaryError(misplaced)

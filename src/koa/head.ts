@@ -1,13 +1,13 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http'
 import { invalid } from '../core/options.js'
 
-/** What says where a response ends: that is for whoever writes its body. */
-const framing = /^(?:content-length|transfer-encoding|trailer)$/i
+/** What says where a response ends, and what becomes of its connection: that is for whoever writes it. */
+const framing = /^(?:connection|content-length|keep-alive|trailer|transfer-encoding|upgrade)$/i
 
 /** @throws {TypeError} `ERR_INVALID_OPTION` for a header that no response can have */
 export function checkHeader(name: string, value: unknown): asserts value is string {
   if (typeof value !== 'string') throw invalid(`The header ${name}`, 'a text', value)
-  if (framing.test(name)) throw invalid(`The header ${name}`, 'left out, for it comes of the body', value)
+  if (framing.test(name)) throw invalid(`The header ${name}`, 'left out: whoever writes the response knows', value)
   try {
     validateHeaderName(name)
     validateHeaderValue(name, value)

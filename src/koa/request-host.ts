@@ -123,7 +123,7 @@ export class RequestHost implements Host {
   }
 
   closing(): void {
-    closeAfter(this.context)
+    closeAfter(this.context.res)
   }
 
   report(error: unknown): void {

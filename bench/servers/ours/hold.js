@@ -2,8 +2,8 @@
 import { PlainHold } from 'koa-continuation'
 import { bareKoa } from '../bare-koa.js'
 
-export function attach(server, { timeout }) {
-  const clients = new PlainHold({ timeout })
+export function attach(server, { timeout, compact = false }) {
+  const clients = new PlainHold({ timeout, compact })
   const app = bareKoa({
     hold: (ctx) => clients.hold(ctx, ctx.state.key),
     publish: (key, message) => clients.answer(key, { body: message }),

@@ -1,0 +1,546 @@
+import assert from 'node:assert/strict'
+import { createServer, type Server } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import { type AddressInfo, connect, type Socket } from 'node:net'
+import { text } from 'node:stream/consumers'
+import { connect as connectTls } from 'node:tls'
+import Koa from 'koa'
+import { type PlainAnswer, PlainHold, type PlainHoldOptions } from '../../src/index.js'
+import { selfSigned } from '../support/certificate.js'
+import { turn, until } from '../support/gate.js'
+import { ManualClock } from '../support/manual-clock.js'
+
+describe('a PlainHold that is compact', () => {
+  const servers: Server[] = []
+  const sockets: Socket[] = []
+  let clock: ManualClock
+  let clients: PlainHold
+  let held: Koa.Context[]
+  let errors: Error[]
+
+  function make(options: PlainHoldOptions, above: Koa.Middleware): Koa {
+    clock = new ManualClock()
+    clients = new PlainHold({ compact: true, clock, ...options })
+    held = []
+    errors = []
+    const app = new Koa()
+    app.on('error', (error) => errors.push(error))
+    app.use(above)
+    app.use((ctx) => {
+      if (ctx.path === '/plain') {
+        ctx.body = 'plain'
+        return
+      }
+      held.push(ctx)
+      clients.hold(ctx, ctx.path)
+    })
+    return app
+  }
+  async function open({
+    options = {},
+    above = (_ctx, next) => next(),
+    server = createServer(),
+  }: {
+    options?: PlainHoldOptions
+    above?: Koa.Middleware
+    server?: Server
+  } = {}): Promise<Server> {
+    server.on('request', make(options, above).callback())
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    servers.push(server)
+    return server
+  }
+  const portOf = (server: Server) => (server.address() as AddressInfo).port
+
+  /** A client, and all that it has got. */
+  function ask(server: Server, ...requests: string[]): { socket: Socket; got: () => string; closed: () => boolean } {
+    const socket = connect({ port: portOf(server), host: '127.0.0.1' })
+    sockets.push(socket)
+    let got = ''
+    socket.setEncoding('latin1').on('data', (more) => {
+      got += more
+    })
+    for (const request of requests) socket.write(request)
+    return { socket, got: () => got, closed: () => socket.closed }
+  }
+  const get = (path: string, more = '') => `GET ${path} HTTP/1.1\r\nHost: a\r\n${more}\r\n`
+  const isLetGo = ({ res }: Koa.Context) => res.closed && !res.headersSent
+
+  afterEach(() => {
+    for (const socket of sockets.splice(0)) socket.destroy()
+    for (const server of servers.splice(0)) {
+      server.close()
+      server.closeAllConnections()
+    }
+  })
+
+  it('lets go of the request and its response once what stands above has seen that it is held', async () => {
+    const above: boolean[] = []
+    const server = await open({
+      above: async (ctx, next) => {
+        await next()
+        for (let job = 0; job < 10; job++) await null
+        above.push(ctx.res.socket === null)
+      },
+    })
+    const asking = ask(server, get('/a'))
+    await until(() => clients.size === 1)
+    const [ctx] = held as [Koa.Context]
+    await until(() => isLetGo(ctx) && ctx.req.closed)
+    assert.deepEqual([above, clients.size, ctx.res.socket], [[false], 1, null])
+    clients.broadcast({ body: 'x' })
+    await until(() => asking.got().endsWith('\r\n\r\nx'))
+  })
+
+  it('of nothing that is answered, or whose client leaves, in the same turn', async () => {
+    const finished: string[] = []
+    const server = await open({
+      above: async (ctx, next) => {
+        ctx.res.on('finish', () => finished.push(ctx.path))
+        await next()
+        if (ctx.path === '/left') ctx.req.socket.destroy()
+        else ctx.res.write('mine')
+      },
+    })
+    const [left, written] = [ask(server, get('/left')), ask(server, get('/written'))]
+    await until(() => left.closed() && written.got().includes('mine'))
+    await turn()
+    await turn()
+    clients.broadcast({ body: 'x' })
+    await turn()
+    assert.deepEqual([finished, clients.size, written.closed()], [[], 0, false])
+  })
+
+  it('reads nothing away from who reads the body a little later', async () => {
+    let read: string | undefined
+    const server = await open({
+      above: async (ctx, next) => {
+        await until(() => ctx.req.complete)
+        await next()
+        await turn()
+        read = await text(ctx.req)
+      },
+    })
+    const asking = ask(server, 'POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nfour')
+    await until(() => read !== undefined)
+    assert.equal(read, 'four')
+    clients.broadcast({ body: 'x' })
+    await until(() => asking.got().endsWith('x'))
+  })
+
+  describe('answers as Node does, byte by byte', () => {
+    /** Date says the second. */
+    const dateless = (answer: string) =>
+      answer.replace(/\r\nDate: \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT/, '\r\nDate:')
+
+    for (const [
+      what,
+      { requests = [get('/a')], answer = { body: 'text' }, above, keepAliveTimeout, closes = false },
+    ] of Object.entries<{
+      requests?: string[]
+      answer?: PlainAnswer
+      above?: (ctx: Koa.Context) => void
+      keepAliveTimeout?: number
+      closes?: boolean
+    }>({
+      'a text': {},
+      'a text beyond ASCII': { answer: { body: 'grün 😀' } },
+      'no text': { answer: { body: '' } },
+      bytes: { answer: { body: Buffer.from([0, 128, 255]) } },
+      JSON: { answer: { body: { n: [1, null] } } },
+      'no body': { answer: {} },
+      'another status': { answer: { status: 404, body: 'gone' } },
+      'a status without a name': { answer: { status: 599, body: 'odd' } },
+      'not modified': { answer: { status: 304, headers: { ETag: '"1"' } } },
+      'headers of its own': { answer: { body: 'x', headers: { 'X-Own': 'a', 'content-type': 'text/x' } } },
+      'a date of its own': { answer: { body: 'x', headers: { date: 'Thu, 01 Jan 1970 00:00:00 GMT' } } },
+      'headers set above': {
+        above: (ctx) => ctx.set({ 'X-Above': 'here', 'X-Many': ['1', '2'], 'Set-Cookie': ['a=1', 'b=2'] }),
+      },
+      'headers set above, and others instead': {
+        above: (ctx) => ctx.set({ 'X-Above': 'here', 'Set-Cookie': ['a=1', 'b=2'], Vary: 'Origin' }),
+        answer: { body: 'x', headers: { 'set-cookie': 'c=3', 'X-ABOVE': 'there' } },
+      },
+      'a number set above': { above: ({ res }) => void res.setHeader('X-Number', 5) },
+      HEAD: { requests: ['HEAD /a HTTP/1.1\r\nHost: a\r\n\r\n'] },
+      'a body that was sent': { requests: ['POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nfour'] },
+      'a connection that is to close': {
+        requests: [get('/a', 'Connection: close\r\n')],
+        closes: true,
+        keepAliveTimeout: 0,
+      },
+      'connections kept for ever': { keepAliveTimeout: 0 },
+      'connections kept for a while': { keepAliveTimeout: 7_500 },
+    })) {
+      it(what, async () => {
+        const answers: string[] = []
+        for (const compact of [false, true]) {
+          const server = await open({
+            options: { compact },
+            above: async (ctx, next) => {
+              above?.(ctx)
+              await next()
+            },
+          })
+          if (keepAliveTimeout !== undefined) server.keepAliveTimeout = keepAliveTimeout
+          const asking = ask(server, ...requests)
+          await until(() => clients.size === 1)
+          if (compact && !what.startsWith('a body')) await until(() => isLetGo(held[0] as Koa.Context))
+          clients.broadcast(answer)
+          // whatever comes after it shows where it ends
+          if (closes) await until(asking.closed)
+          else {
+            asking.socket.write(get('/plain'))
+            await until(() => asking.got().endsWith('plain'))
+          }
+          answers.push(dateless(asking.got()))
+        }
+        assert.equal(sorted(answers[1] as string), sorted(answers[0] as string))
+        assert.match(answers[1] as string, /^HTTP\/1\.1 \d{3} /)
+      })
+    }
+
+    /** A head whose lines stand in any order. */
+    function sorted(answer: string): string {
+      const [head = '', ...rest] = answer.split('\r\n\r\n')
+      return [head.split('\r\n').sort().join('\n'), ...rest].join('\r\n\r\n')
+    }
+  })
+
+  it('the date is that of the answer, and one for all within a second', async () => {
+    const server = await open({ options: { expired: { status: 200, body: 'home' }, timeout: 10 } })
+    const dates: string[] = []
+    for (let times = 0; times < 2; times++) {
+      const { now } = Date
+      try {
+        // where the same bytes may be sent again, a minute has passed
+        Date.now = () => Date.UTC(2020, 0, 1, 0, times)
+        const asking = ask(server, get('/a'))
+        await until(() => clients.size === 1 && isLetGo(held.at(-1) as Koa.Context))
+        clients.broadcast({ body: 'x' })
+        await until(() => asking.got().endsWith('x'))
+        dates.push(/Date: (.*)\r/.exec(asking.got())?.[1] ?? '')
+      } finally {
+        Date.now = now
+      }
+    }
+    assert.deepEqual(dates, ['Wed, 01 Jan 2020 00:00:00 GMT', 'Wed, 01 Jan 2020 00:01:00 GMT'])
+  })
+
+  it('a connection asks again and again', async () => {
+    const server = await open()
+    const asking = ask(server)
+    for (const body of ['one', 'two', 'three']) {
+      asking.socket.write(get('/a'))
+      await until(() => clients.size === 1 && isLetGo(held.at(-1) as Koa.Context))
+      clients.broadcast({ body })
+      await until(() => asking.got().endsWith(body))
+    }
+    assert.equal(asking.got().match(/HTTP/g)?.length, 3)
+  })
+
+  it('is not idle: neither the time for which a connection is kept ends it, nor a server that closes', async () => {
+    const server = await open({ above: (_ctx, next) => next() })
+    server.keepAliveTimeout = 7_000
+    const [asking, idle] = [ask(server, get('/a')), ask(server, get('/plain'))]
+    await until(() => clients.size === 1 && idle.got().endsWith('plain'))
+    const [ctx] = held as [Koa.Context]
+    const { socket } = ctx.req
+    assert.equal(socket.timeout ?? 0, 0)
+    await until(() => isLetGo(ctx))
+    assert.equal(socket.timeout, 0)
+    clients.broadcast({ body: 'x' })
+    await until(() => asking.got().endsWith('x'))
+    assert.ok((socket.timeout ?? 0) >= 7_000, `${socket.timeout}`)
+
+    asking.socket.write(get('/a'))
+    await until(() => clients.size === 1 && isLetGo(held[1] as Koa.Context))
+    server.close()
+    server.closeIdleConnections()
+    await until(idle.closed)
+    assert.equal(clients.size, 1)
+    clients.broadcast({ body: 'y' })
+    await until(() => asking.got().endsWith('y'))
+  })
+
+  it("the server's own limit for a silent socket is in force meanwhile", async () => {
+    const server = await open()
+    server.setTimeout(60_000)
+    const asking = ask(server, get('/a'))
+    await until(() => clients.size === 1 && isLetGo(held[0] as Koa.Context))
+    const { socket } = (held[0] as Koa.Context).req
+    assert.equal(socket.timeout, 60_000)
+    socket.emit('timeout')
+    await until(asking.closed)
+    assert.equal(clients.size, 0)
+  })
+
+  it('a client that leaves is forgotten, on its first request and on a later one', async () => {
+    const server = await open({ options: { timeout: 0 } })
+    const asking = ask(server)
+    const listeners: number[] = []
+    for (let times = 0; times < 12; times++) {
+      asking.socket.write(get('/a'))
+      await until(() => clients.size === 1 && isLetGo(held.at(-1) as Koa.Context))
+      listeners.push((held.at(-1) as Koa.Context).req.socket.listenerCount('close'))
+      if (times < 11) clients.broadcast({ body: 'x' })
+      await until(() => (asking.got().match(/HTTP/g)?.length ?? 0) === Math.min(times + 1, 11))
+    }
+    asking.socket.destroy()
+    await until(() => clients.size === 0)
+    assert.deepEqual([...clients.keys()], [])
+    assert.equal(new Set(listeners).size, 1, `${listeners}`)
+  })
+
+  it('a client that has sent another request meanwhile has its answer, and asks again for the other', async () => {
+    const server = await open()
+    server.keepAliveTimeout = 0
+    const asking = ask(server, get('/a'))
+    await until(() => clients.size === 1 && isLetGo(held[0] as Koa.Context))
+    asking.socket.write(get('/b'))
+    await until(() => clients.size === 2)
+    asking.socket.write(get('/plain'))
+    await turn()
+    assert.equal(asking.got(), '')
+    clients.answer('/a', { body: 'first' })
+    await until(asking.closed)
+    assert.match(asking.got(), /^HTTP\/1\.1 200 OK\r\n.*Connection: close\r\n\r\nfirst$/s)
+    await until(() => clients.size === 0)
+  })
+
+  it('two requests that come together are answered both, in their order', async () => {
+    const server = await open()
+    const asking = ask(server, get('/a') + get('/b'))
+    await until(() => clients.size === 2)
+    await turn()
+    clients.answer('/b', { body: 'second' })
+    clients.answer('/a', { body: 'first' })
+    await until(() => asking.got().endsWith('second'))
+    assert.match(asking.got(), /first.*second$/s)
+  })
+
+  it('a client that has ended its side, where the server allows that, has its answer, and the connection closes', async () => {
+    const server = await open()
+    Object.assign(server, { httpAllowHalfOpen: true })
+    const asking = ask(server, get('/a'))
+    await until(() => clients.size === 1 && isLetGo(held[0] as Koa.Context))
+    const ended = new Promise((resolve) => (held[0] as Koa.Context).req.socket.once('end', resolve))
+    asking.socket.end()
+    await ended
+    clients.broadcast({ body: 'x' })
+    await until(asking.closed)
+    assert.match(asking.got(), /Connection: close\r\n\r\nx$/)
+  })
+
+  it('over TLS', async () => {
+    const server = await open({ server: createTlsServer(selfSigned()) as unknown as Server })
+    const socket = connectTls({ port: portOf(server), host: '127.0.0.1', rejectUnauthorized: false })
+    sockets.push(socket)
+    let got = ''
+    socket.setEncoding('latin1').on('data', (more) => {
+      got += more
+    })
+    for (const body of ['one', 'two']) {
+      socket.write(get('/a'))
+      await until(() => clients.size === 1 && isLetGo(held.at(-1) as Koa.Context))
+      clients.broadcast({ body })
+      await until(() => got.endsWith(body))
+    }
+    socket.write(get('/a'))
+    await until(() => clients.size === 1 && isLetGo(held[2] as Koa.Context))
+    socket.destroy()
+    await until(() => clients.size === 0)
+  })
+
+  describe('holds as it would without', () => {
+    for (const [what, { above = () => {}, requests = [get('/a')], server: more = {} }] of Object.entries<{
+      above?: (ctx: Koa.Context) => void
+      requests?: string[]
+      server?: Partial<Server>
+    }>({
+      'HTTP/1.0': { requests: ['GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n'] },
+      'a body that is still to come': { requests: ['POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n'] },
+      'a head that is written by somebody else': {
+        above: ({ res }) => {
+          const { writeHead } = res
+          res.writeHead = (...head: unknown[]) => {
+            res.setHeader('X-Late', 'yes')
+            return Reflect.apply(writeHead, res, head)
+          }
+        },
+      },
+      'a response that is written by somebody else': {
+        above: ({ res }) => {
+          const { write } = res
+          res.write = (...chunk: unknown[]) => Reflect.apply(write, res, chunk)
+        },
+      },
+      'a response that is ended by somebody else': {
+        above: ({ res }) => {
+          const { end } = res
+          res.end = (...chunk: unknown[]) => Reflect.apply(end, res, chunk)
+        },
+      },
+      'a status message': { above: (ctx) => Object.assign(ctx.res, { statusMessage: 'Fine' }) },
+      'a head without its date': { above: (ctx) => Object.assign(ctx.res, { sendDate: false }) },
+      'a connection that is said to close': { above: (ctx) => ctx.set('Connection', 'close') },
+      'so many requests a connection': { server: { maxRequestsPerSocket: 5 } },
+    })) {
+      it(what, async () => {
+        const server = await open({
+          above: async (ctx, next) => {
+            above(ctx)
+            await next()
+          },
+        })
+        Object.assign(server, more)
+        const asking = ask(server, ...requests)
+        await until(() => clients.size === 1)
+        await turn()
+        await turn()
+        const [{ res }] = held as [Koa.Context]
+        assert.deepEqual([res.closed, res.writableEnded], [false, false])
+        clients.broadcast({ body: 'answer' })
+        await until(() => asking.got().endsWith('answer'))
+        assert.equal(res.headersSent, true)
+      })
+    }
+  })
+
+  it('an error above it, once it is let go of, is reported, and it waits on', async () => {
+    const server = await open({
+      above: async (ctx, next) => {
+        await next()
+        if (ctx.path === '/plain') return
+        await until(() => isLetGo(ctx))
+        throw new Error('late')
+      },
+    })
+    const asking = ask(server, get('/a'))
+    await until(() => errors.length === 1)
+    assert.deepEqual([errors[0]?.message, clients.size], ['late', 1])
+    await turn()
+    clients.broadcast({ body: 'x' })
+    await until(() => asking.got().endsWith('x'))
+    assert.match(asking.got(), /^HTTP\/1\.1 200 OK/)
+  })
+
+  it('a listener to the end that throws harms nobody who is held', async () => {
+    const server = await open({
+      above: (ctx, next) => {
+        ctx.res.on('finish', () => {
+          throw new Error('listener')
+        })
+        return next()
+      },
+    })
+    const thrown: Error[] = []
+    const [listener] = process.listeners('uncaughtException')
+    process.removeAllListeners('uncaughtException').on('uncaughtException', (error) => thrown.push(error))
+    try {
+      const asking = [ask(server, get('/a')), ask(server, get('/a'))]
+      await until(() => thrown.length === 2)
+      await until(() => held.every(isLetGo))
+      assert.deepEqual([thrown.map(({ message }) => message), clients.size], [['listener', 'listener'], 2])
+      clients.broadcast({ body: 'x' })
+      await until(() => asking.every(({ got }) => got().endsWith('x')))
+    } finally {
+      process.removeAllListeners('uncaughtException')
+      if (listener !== undefined) process.on('uncaughtException', listener)
+    }
+  })
+
+  for (const [when, drainsAtOnce] of [
+    ['in the turn in which it is held', true],
+    ['later', false],
+  ] as const) {
+    it(`what is drained ${when} goes home, and it is waited for`, async () => {
+      const server = await open({ options: { random: () => 0 } })
+      server.keepAliveTimeout = 0
+      const asking = ask(server, get('/a'))
+      let written: number | undefined
+      const drain = () =>
+        clients.drain({ timeout: 1_000 }).then((drained) => {
+          written = held[0]?.req.socket.bytesWritten
+          return drained
+        })
+      const drained = new Promise((resolve) => {
+        if (drainsAtOnce) server.once('request', () => resolve(drain()))
+        else until(() => clients.size === 1 && isLetGo(held[0] as Koa.Context)).then(() => resolve(drain()))
+      })
+      await until(() => clock.timers > 1)
+      for (let turns = 0; turns < 3; turns++) await turn()
+      assert.equal(clients.size, 1)
+      clock.advance(1)
+      await until(asking.closed)
+      assert.deepEqual(await drained, { held: 1, failed: 0 })
+      assert.ok((written ?? 0) > 0, 'it was over before there was an answer')
+    })
+  }
+
+  it('who is leaving is written nothing', async () => {
+    const server = await open()
+    const errors: Error[] = []
+    server.on('clientError', (error) => errors.push(error))
+    const asking = ask(server, get('/a'))
+    await until(() => clients.size === 1 && isLetGo(held[0] as Koa.Context))
+    const { socket } = (held[0] as Koa.Context).req
+    socket.once('end', () => assert.equal(clients.broadcast({ body: 'x' }), 1))
+    asking.socket.end()
+    await until(asking.closed)
+    assert.deepEqual([clients.size, errors, asking.got()], [0, [], ''])
+  })
+
+  it('all under one key have the answer that is right for them', async () => {
+    const server = await open({
+      above: (ctx, next) => {
+        if (ctx.query['own'] !== undefined) ctx.set('X-Own', String(ctx.query['own']))
+        return next()
+      },
+    })
+    const brief = createServer({ keepAliveTimeout: 7_000 })
+    brief.on('request', server.listeners('request')[0] as () => void)
+    await new Promise<void>((resolve) => brief.listen(0, '127.0.0.1', resolve))
+    servers.push(brief)
+    const asking: ReturnType<typeof ask>[] = []
+    for (const [which, request] of [
+      [server, get('/a')],
+      [server, 'HEAD /a HTTP/1.1\r\nHost: a\r\n\r\n'],
+      [server, get('/a?own=1')],
+      [server, get('/a')],
+      [server, get('/a', 'Connection: close\r\n')],
+      [brief, get('/a')],
+      [server, get('/a?own=2')],
+      [server, get('/a')],
+    ] as const) {
+      asking.push(ask(which, request))
+      await until(() => clients.size === asking.length && held.every(isLetGo))
+    }
+    clients.broadcast({ body: 'x' })
+    await until(() => asking.every(({ got }) => got().endsWith('\r\n\r\n') || got().endsWith('x')))
+    const seen = asking.map(({ got }) => {
+      const [head = '', body] = got().split('\r\n\r\n')
+      return [/X-Own: (.)/.exec(head)?.[1], /(close|timeout=\d+)$/.exec(head)?.[1], body]
+    })
+    assert.deepEqual(seen, [
+      [undefined, 'timeout=5', 'x'],
+      [undefined, 'timeout=5', ''],
+      ['1', 'timeout=5', 'x'],
+      [undefined, 'timeout=5', 'x'],
+      [undefined, 'close', 'x'],
+      [undefined, 'timeout=7', 'x'],
+      ['2', 'timeout=5', 'x'],
+      [undefined, 'timeout=5', 'x'],
+    ])
+  })
+
+  it('bytes that are no request while it is held: 400, and the connection closes', async () => {
+    const server = await open()
+    const asking = ask(server, get('/a'))
+    await until(() => clients.size === 1 && isLetGo(held[0] as Koa.Context))
+    asking.socket.write('what is this\r\n\r\n')
+    await until(asking.closed)
+    assert.match(asking.got(), /^HTTP\/1\.1 400 /)
+    assert.equal(clients.size, 0)
+  })
+})

@@ -1,0 +1,220 @@
+import { ServerResponse, STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
+import type Koa from 'koa'
+
+type Request = Koa.Context['req']
+type Response = Koa.Context['res']
+
+/** A connection as Node's HTTP server has it. */
+interface ServedSocket extends Socket {
+  /** The response whose turn it is on this connection. Others wait while there is one. */
+  _httpMessage?: Response | BareConnection | null
+  /** `incoming` is the request whose head came last. */
+  readonly parser?: { readonly incoming: Request | null } | null
+  readonly server?: {
+    readonly timeout?: number
+    readonly keepAliveTimeout?: number
+    readonly maxRequestsPerSocket?: number | null
+  }
+  [WATCHED]?: boolean
+}
+
+const WATCHED: unique symbol = Symbol('koa-continuation watched')
+
+/** An answer that many get. */
+export interface BareAnswer {
+  readonly status: number
+  /** Names and values by turns. */
+  readonly headers: readonly string[]
+  readonly body: string | Uint8Array | undefined
+  /** The bytes that went out last, for all who are to get the same. */
+  sent: Sent | undefined
+}
+
+export interface Sent {
+  readonly second: number
+  readonly last: boolean
+  readonly timeout: number
+  readonly bytes: Buffer
+}
+
+/** Whose connection it is. */
+interface Owner {
+  /** The client has left. */
+  left(): void
+}
+
+/**
+ * A connection on which an answer is still to come, and whose request and response are gone. Those are nearly all of what a
+ * held request is made of, and nearly all of what V8's collector of young objects has to copy.
+ *
+ * Node takes it for the response whose turn it is: so the connection is not idle, and nobody else writes to it.
+ */
+export class BareConnection {
+  /** Node asks whether it is over, */
+  readonly finished = false
+  /** and says where the client has ended its side: the connection is to close with the answer. */
+  _last: boolean
+  readonly socket: Socket
+  readonly #isHead: boolean
+  /** Set before the request was let go of: names and values by turns. */
+  readonly #headers: readonly string[]
+  readonly #owner: Owner
+  /** Milliseconds for which Node keeps the connection once it has its answer. */
+  #idle = 0
+
+  /**
+   * Lets go of a request and of its response: whoever listens to these hears that they are over.
+   *
+   * @returns `undefined` where Node has to write the response: in another version of HTTP, before all of the request is here, where
+   *   others wait on the same connection, where the response is not Node's own, or says itself how it ends
+   */
+  static of(res: Response, owner: Owner): BareConnection | undefined {
+    const socket: ServedSocket = res.req.socket
+    if (!isPlain(res, socket)) return undefined
+    const bare = new BareConnection(res, owner)
+    try {
+      res.emit('finish')
+    } catch (error) {
+      // of somebody else who listens: as where Node tells of it
+      process.nextTick(() => {
+        throw error
+      })
+    }
+    // a Node that keeps to itself what it does there: it writes the response, too
+    if (socket._httpMessage) return undefined
+    socket._httpMessage = bare
+    bare.#idle = socket.timeout ?? 0
+    if (bare.#idle > 0) socket.setTimeout(socket.server?.timeout ?? 0)
+    if (!socket[WATCHED]) {
+      socket[WATCHED] = true
+      socket.on('close', closed)
+    }
+    return bare
+  }
+
+  private constructor(res: Response, owner: Owner) {
+    const { req } = res
+    this.socket = req.socket
+    this._last = !res.shouldKeepAlive
+    this.#isHead = req.method === 'HEAD'
+    this.#headers = headersOf(res)
+    this.#owner = owner
+  }
+
+  /** Node tells of the socket's timeout: nobody listens, so it closes the connection. */
+  emit(): boolean {
+    return false
+  }
+
+  left(): void {
+    this.#owner.left()
+  }
+
+  closeAfter(): void {
+    this._last = true
+  }
+
+  /**
+   * Sends the answer, and gives the connection back. It closes where the client has sent another request meanwhile: that one stands
+   * behind a response of which Node knows nothing any more, so it is to be asked again.
+   */
+  send(answer: BareAnswer): void {
+    const { socket }: { socket: ServedSocket } = this
+    socket._httpMessage = null
+    if (!socket.writable) return
+    const last = this._last || socket.parser?.incoming != null
+    socket.write(this.#bytesOf(answer, last))
+    if (last) socket.destroySoon()
+    else if (this.#idle > 0) socket.setTimeout(this.#idle)
+  }
+
+  #bytesOf(answer: BareAnswer, last: boolean): Buffer {
+    const { server }: ServedSocket = this.socket
+    const timeout = Math.floor((server?.keepAliveTimeout ?? 0) / 1_000)
+    const second = Math.floor(Date.now() / 1_000)
+    const isOwn = this.#isHead || this.#headers.length > 0
+    const { sent } = answer
+    if (!isOwn && sent?.second === second && sent.last === last && sent.timeout === timeout) return sent.bytes
+
+    const { status, headers, body } = answer
+    const date = names(headers).includes('date') ? [] : ['Date', new Date(second * 1_000).toUTCString()]
+    const kept =
+      timeout > 0 ? ['Connection', 'keep-alive', 'Keep-Alive', `timeout=${timeout}`] : ['Connection', 'keep-alive']
+    const lines = [
+      ...without(this.#headers, names(headers)),
+      ...headers,
+      ...date,
+      ...(last ? ['Connection', 'close'] : kept),
+    ]
+    let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'unknown'}\r\n`
+    for (let place = 0; place < lines.length; place += 2) head += `${lines[place]}: ${lines[place + 1]}\r\n`
+    const bytes = Buffer.from(`${head}\r\n`, 'latin1')
+    const whole =
+      body === undefined || this.#isHead
+        ? bytes
+        : Buffer.concat([bytes, typeof body === 'string' ? Buffer.from(body) : body])
+    if (!isOwn) answer.sent = { second, last, timeout, bytes: whole }
+    return whole
+  }
+}
+
+/** The names of headers, in small letters. */
+function names(headers: readonly string[]): string[] {
+  return headers.filter((_, place) => place % 2 === 0).map((name) => name.toLowerCase())
+}
+
+/** Names and values by turns, but for those of these names. */
+function without(headers: readonly string[], left: readonly string[]): string[] {
+  return headers.filter((_, place) => !left.includes((headers[place - (place % 2)] as string).toLowerCase()))
+}
+
+/** What was set so far: names and values by turns, a name as often as it has values. */
+function headersOf(res: Response & { getRawHeaderNames?(): string[] }): readonly string[] {
+  // as they were written; types leave it out
+  const names = res.getRawHeaderNames?.() ?? res.getHeaderNames()
+  if (names.length === 0) return none
+  return names.flatMap((name) => [res.getHeader(name) ?? []].flat().flatMap((value) => [name, String(value)]))
+}
+
+const none: readonly string[] = []
+
+const { write, end, writeHead } = ServerResponse.prototype
+
+/** What says how a response ends, and what becomes of its connection. */
+const ofNode = new Set([
+  'connection',
+  'content-length',
+  'date',
+  'keep-alive',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
+
+/** A response of which nothing was sent, nothing is special, and behind which nothing waits. */
+function isPlain(res: Response, socket: ServedSocket): boolean {
+  const { req } = res
+  const { server, parser } = socket
+  return (
+    req.httpVersion === '1.1' &&
+    req.complete &&
+    req.readableLength === 0 &&
+    socket.writable &&
+    socket._httpMessage === res &&
+    parser?.incoming === req &&
+    server?.keepAliveTimeout !== undefined &&
+    !server.maxRequestsPerSocket &&
+    res.sendDate &&
+    // nobody has set it, and no head was written, which does
+    res.statusMessage === undefined &&
+    res.write === write &&
+    res.end === end &&
+    res.writeHead === writeHead &&
+    !res.getHeaderNames().some((name) => ofNode.has(name))
+  )
+}
+
+function closed(this: ServedSocket): void {
+  if (this._httpMessage instanceof BareConnection) this._httpMessage.left()
+}
