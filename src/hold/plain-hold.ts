@@ -7,7 +7,7 @@ import { type Groups, HoldCount } from '../core/hold-count.js'
 import { checkCount, checkFunction, checkNumber, checkOptions, checkRange, invalid } from '../core/options.js'
 import { BareConnection } from '../koa/bare-connection.js'
 import { discardBody } from '../koa/body.js'
-import { closeAfter, stopWaiting, watchQueued } from '../koa/connection.js'
+import { closeAfter, noteInLine, stopWaiting, watchQueued } from '../koa/connection.js'
 import { type PlainAnswer, type Prepared, prepare } from './answer.js'
 import { Outbox } from './outbox.js'
 
@@ -143,6 +143,7 @@ export class PlainHold {
     this.#count.enter(groups)
     this.#outbox.backpressure.asked()
     ctx.respond = false
+    noteInLine(res)
     stopWaiting(ctx)
     let line = this.#byKey.get(key)
     if (line === undefined) {
