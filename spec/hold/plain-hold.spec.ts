@@ -484,7 +484,9 @@ const holds = (compact: boolean) => () => {
     clients.broadcast({})
     await asking
     assert.deepEqual(codes, ['ERR_ILLEGAL_STATE'])
-    assert.throws(() => clients.hold({} as never), { code: 'ERR_INVALID_OPTION' })
+    for (const what of [{}, null, undefined, 'ctx']) {
+      assert.throws(() => clients.hold(what as never), { code: 'ERR_INVALID_OPTION' })
+    }
   })
 
   it('wrong options and answers: an error with a code, and nobody is answered', async () => {

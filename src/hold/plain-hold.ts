@@ -133,8 +133,8 @@ export class PlainHold {
    * @throws {IllegalStateError} where the response has begun, or is out of Koa's hands already
    */
   hold(ctx: Koa.Context, key?: unknown): number {
+    if (typeof ctx?.res?.writeHead !== 'function') throw invalid('What is held', 'a Koa context', ctx)
     const { res } = ctx
-    if (typeof res?.writeHead !== 'function') throw invalid('What is held', 'a Koa context', ctx)
     if (res.destroyed || ctx.req.socket?.destroyed) return this.waiting(key)
     if (res.headersSent || ctx.respond === false) {
       throw new IllegalStateError('Cannot hold a response that has begun, or that somebody else writes: hold it first')
