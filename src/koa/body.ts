@@ -40,7 +40,12 @@ export function onceBodyIsHere(req: Request, here: () => void): () => void {
     stop()
     here()
   }
-  const stop = (): void => void req.off('readable', look)
+  let listens = true
+  const stop = (): void => {
+    // once: to stop again would stop a body that somebody reads meanwhile without a listener, as to do away with it
+    if (listens) req.off('readable', look)
+    listens = false
+  }
   req.on('readable', look)
   return stop
 }
