@@ -13,6 +13,16 @@ import { serve } from '../../support/serve.js'
 
 const wide = { messages: 10_000, bytes: 100_000_000, age: 3_600_000 }
 
+/** A memory log that never says whether its bell is in force. */
+class Unanswering extends MemoryLog {
+  isAsked = false
+
+  override tail(): Promise<() => void> {
+    this.isAsked = true
+    return new Promise(() => {})
+  }
+}
+
 /** A memory log that counts what it is asked for. */
 class Counted extends MemoryLog {
   reads = 0
@@ -143,23 +153,15 @@ describe('PortLog and LogOwner', () => {
     owner.serve(pair.ends[0])
     const log = follow({ wait: Number.POSITIVE_INFINITY })
     const stop = await log.tail('a', () => {})
-    let asked = false
-    const silent = new LogOwner(
-      new (class extends MemoryLog {
-        override tail(): Promise<() => void> {
-          asked = true
-          return new Promise(() => {})
-        }
-      })(),
-    )
+    const unanswering = new Unanswering()
     const over = (host: LogOwner): void => {
       pair.cut()
       pair = portPair()
       host.serve(pair.ends[0])
       log.attach(pair.ends[1])
     }
-    over(silent)
-    await until(() => asked)
+    over(new LogOwner(unanswering))
+    await until(() => unanswering.isAsked)
     pair.cut()
     stop()
     over(owner)
@@ -536,19 +538,11 @@ describe('PortLog and LogOwner', () => {
       await log.tail('a', () => {})
       pair.cut()
       pair = portPair()
-      let asked = false
-      const silent = new LogOwner(
-        new (class extends MemoryLog {
-          override tail(): Promise<() => void> {
-            asked = true
-            return new Promise(() => {})
-          }
-        })(),
-        { clock },
-      )
+      const unanswering = new Unanswering()
+      const silent = new LogOwner(unanswering, { clock })
       silent.serve(pair.ends[0])
       log.attach(pair.ends[1])
-      await until(() => asked)
+      await until(() => unanswering.isAsked)
       await log.close()
       await turn()
       assert.equal(clock.timers, 0)
