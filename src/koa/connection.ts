@@ -93,7 +93,7 @@ const lastInLine = new WeakMap<Socket, Response>()
 
 /** Remembers who is in line on a connection, so that it does not end before they are answered. */
 export function noteInLine(res: Response): void {
-  if (res.socket === null && res.req.httpVersionMajor < 2) lastInLine.set(res.req.socket, res)
+  if (res.socket === null) lastInLine.set(res.req.socket, res)
 }
 
 /**
