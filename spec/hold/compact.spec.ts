@@ -5,6 +5,7 @@ import { type AddressInfo, connect, type Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { connect as connectTls } from 'node:tls'
 import Koa from 'koa'
+import { Held } from '../../src/hold/plain-hold.js'
 import { type PlainAnswer, PlainHold, type PlainHoldOptions } from '../../src/index.js'
 import { selfSigned } from '../support/certificate.js'
 import { turn, until } from '../support/gate.js'
@@ -131,7 +132,7 @@ describe('a PlainHold that is compact', () => {
   describe('answers as Node does, byte by byte', () => {
     /** Date says the second. */
     const dateless = (answer: string) =>
-      answer.replace(/\r\nDate: \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT/, '\r\nDate:')
+      answer.replace(/\r\nDate: \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT/g, '\r\nDate:')
 
     for (const [
       what,
@@ -204,6 +205,36 @@ describe('a PlainHold that is compact', () => {
     function sorted(answer: string): string {
       const [head = '', ...rest] = answer.split('\r\n\r\n')
       return [head.split('\r\n').sort().join('\n'), ...rest].join('\r\n\r\n')
+    }
+  })
+
+  it('what is held once more on a connection is made of nothing new, and never of what still waits', async () => {
+    const taken: Held[] = []
+    const { take } = Held.prototype
+    Held.prototype.take = function () {
+      taken.push(this)
+      return take.call(this)
+    }
+    try {
+      const server = await open()
+      const asking = ask(server, get('/a'))
+      await until(() => held.length === 1 && isLetGo(held[0] as Koa.Context))
+      clients.broadcast({ body: 'one' })
+      await until(() => asking.got().endsWith('one'))
+      asking.socket.write(get('/b'))
+      await until(() => held.length === 2 && isLetGo(held[1] as Koa.Context))
+      // behind the one that waits
+      asking.socket.write(get('/c'))
+      await until(() => held.length === 3)
+      clients.answer('/b', { body: 'two' })
+      clients.answer('/c', { body: 'three' })
+      await until(() => asking.got().endsWith('two'))
+      await until(asking.closed)
+      assert.equal(taken.length, 3)
+      assert.equal(taken[1], taken[0])
+      assert.notEqual(taken[2], taken[0])
+    } finally {
+      Held.prototype.take = take
     }
   })
 

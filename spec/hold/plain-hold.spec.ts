@@ -3,7 +3,7 @@ import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { inspect } from 'node:util'
 import Koa from 'koa'
-import type { Held } from '../../src/hold/plain-hold.js'
+import { Held } from '../../src/hold/plain-hold.js'
 import { type PlainAnswer, PlainHold, type PlainHoldOptions } from '../../src/index.js'
 import { turn, until } from '../support/gate.js'
 import { ManualClock } from '../support/manual-clock.js'
@@ -89,9 +89,13 @@ const holds = (compact: boolean) => () => {
   })
 
   it('who is answered holds on to nobody who came before or after', async () => {
-    await open({ compact: false })
-    const closed: Held[] = []
-    clients.forget = (held) => closed.push(held)
+    await open()
+    const done: Held[] = []
+    const { take } = Held.prototype
+    Held.prototype.take = function () {
+      done.push(this)
+      return take.call(this)
+    }
     const asking = ['/a', '/a', '/b', '/a'].map((path) => served.get(path))
     await held(4)
     clients.answer('a', { body: 'one' })
@@ -99,8 +103,10 @@ const holds = (compact: boolean) => () => {
     await held(2)
     clients.broadcast({ body: 'two' })
     await Promise.all(asking)
-    await until(() => closed.length === 5)
-    for (const { before, after, place } of closed) {
+    Held.prototype.take = take
+    assert.equal(done.length, 5)
+    for (const { res, before, after, place } of done) {
+      assert.equal(res, undefined)
       assert.deepEqual([before, after, place.before, place.after], [undefined, undefined, undefined, undefined])
     }
   })

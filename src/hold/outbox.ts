@@ -7,7 +7,7 @@ import type { Prepared } from './answer.js'
 type Response = Koa.Context['res']
 
 interface Addressee {
-  readonly res: Response | BareConnection
+  take(): Response | BareConnection | undefined
 }
 
 interface Batch {
@@ -109,9 +109,8 @@ export class Outbox {
   #write(): boolean {
     for (let batch = this.#batches[0]; batch !== undefined; batch = this.#batches[0]) {
       const { next, answer, told } = batch
-      const addressee = next()
-      if (addressee !== undefined) {
-        const { res } = addressee
+      const res = next()?.take()
+      if (res !== undefined) {
         this.#left--
         if (res instanceof BareConnection) {
           res.send(answer)

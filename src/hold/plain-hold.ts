@@ -150,7 +150,8 @@ export class PlainHold {
       line = { key, places: new Chain() }
       this.#byKey.set(key, line)
     }
-    const held = new Held(this, res, line, groups, this.#clock.now() + this.#timeout)
+    const held = this.#compact ? Held.on(res) : new Held()
+    held.begin(this, res, line, groups, this.#clock.now() + this.#timeout)
     line.places.push(held.place)
     this.#all.push(held)
     if (!this.#compact) this.#keep(res)
@@ -320,24 +321,30 @@ class Place extends Chained<Place> {
   }
 }
 
-/** One response that is held. */
+/** One response that is held. Where it is let go of, what is held next on the same connection takes the place of it. */
 export class Held extends Chained<Held> {
-  res: Response | BareConnection
-  readonly line: Line
+  /** `undefined` once it is to be written to. */
+  res: Response | BareConnection | undefined
+  line!: Line
   readonly place = new Place(this)
-  readonly groups: Groups
-  readonly until: number
-  readonly #hold: PlainHold
+  groups!: Groups
+  until = 0
+  #hold!: PlainHold
 
-  constructor(hold: PlainHold, res: Response, line: Line, groups: Groups, until: number) {
-    super()
+  /** The one that was held last on the connection of a response, if it is done with: long held, it has nothing young about it. */
+  static on(res: Response): Held {
+    const last = BareConnection.ownerOn(res)
+    return last instanceof Held && last.res === undefined ? last : new Held()
+  }
+
+  begin(hold: PlainHold, res: Response, line: Line, groups: Groups, until: number): void {
     this.#hold = hold
     this.res = res
     this.line = line
     this.groups = groups
     this.until = until
     // of one that was let go of, Node says at once that it is closed
-    this.onClose(() => this.res === res && this.left())
+    onClose(res, () => this.res === res && this.left())
   }
 
   left(): void {
@@ -351,17 +358,25 @@ export class Held extends Chained<Held> {
     return bare !== undefined
   }
 
+  /** It is nobody's any more. @returns what is to be written to */
+  take(): Response | BareConnection | undefined {
+    const { res } = this
+    this.res = undefined
+    return res
+  }
+
   closeAfter(): void {
     if (this.res instanceof BareConnection) this.res.closeAfter()
-    else closeAfter(this.res)
+    else if (this.res !== undefined) closeAfter(this.res)
   }
 
   onClose(closed: () => void): void {
-    if (this.res instanceof BareConnection) {
-      this.res.socket.once('close', closed)
-      return
-    }
-    this.res.on('close', closed)
-    watchQueued(this.res, closed)
+    if (this.res instanceof BareConnection) this.res.socket.once('close', closed)
+    else if (this.res !== undefined) onClose(this.res, closed)
   }
+}
+
+function onClose(res: Response, closed: () => void): void {
+  res.on('close', closed)
+  watchQueued(res, closed)
 }

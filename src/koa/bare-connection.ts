@@ -16,10 +16,10 @@ interface ServedSocket extends Socket {
     readonly keepAliveTimeout?: number
     readonly maxRequestsPerSocket?: number | null
   }
-  [WATCHED]?: boolean
+  [BARE]?: BareConnection
 }
 
-const WATCHED: unique symbol = Symbol('koa-continuation watched')
+const BARE: unique symbol = Symbol('koa-continuation bare')
 
 /** An answer that many get. */
 export interface BareAnswer {
@@ -38,8 +38,8 @@ export interface Sent {
   readonly bytes: Buffer
 }
 
-/** Whose connection it is. */
-interface Owner {
+/** Who waits on a connection. */
+export interface Owner {
   /** The client has left. */
   left(): void
 }
@@ -49,17 +49,19 @@ interface Owner {
  * held request is made of, and nearly all of what V8's collector of young objects has to copy.
  *
  * Node takes it for the response whose turn it is: so the connection is not idle, and nobody else writes to it.
+ *
+ * There is one of a connection, for all that is held on it one after the other: so what is held once more is made of nothing new.
  */
 export class BareConnection {
   /** Node asks whether it is over, */
   readonly finished = false
   /** and says where the client has ended its side: the connection is to close with the answer. */
-  _last: boolean
+  _last = false
   readonly socket: Socket
-  readonly #isHead: boolean
+  #isHead = false
   /** Set before the request was let go of: names and values by turns. */
-  readonly #headers: readonly string[]
-  readonly #owner: Owner
+  #headers: readonly string[] = none
+  owner: Owner | undefined
   /** Milliseconds for which Node keeps the connection once it has its answer. */
   #idle = 0
 
@@ -72,7 +74,8 @@ export class BareConnection {
   static of(res: Response, owner: Owner): BareConnection | undefined {
     const socket: ServedSocket = res.req.socket
     if (!isPlain(res, socket)) return undefined
-    const bare = new BareConnection(res, owner)
+    const bare = socket[BARE] ?? new BareConnection(socket)
+    bare.#take(res, owner)
     try {
       res.emit('finish')
     } catch (error) {
@@ -86,20 +89,26 @@ export class BareConnection {
     socket._httpMessage = bare
     bare.#idle = socket.timeout ?? 0
     if (bare.#idle > 0) socket.setTimeout(socket.server?.timeout ?? 0)
-    if (!socket[WATCHED]) {
-      socket[WATCHED] = true
-      socket.on('close', closed)
-    }
     return bare
   }
 
-  private constructor(res: Response, owner: Owner) {
-    const { req } = res
-    this.socket = req.socket
+  /** Who waited on the connection of a response last, or waits there. */
+  static ownerOn(res: Response): Owner | undefined {
+    const socket: ServedSocket = res.req.socket
+    return socket[BARE]?.owner
+  }
+
+  private constructor(socket: ServedSocket) {
+    this.socket = socket
+    socket[BARE] = this
+    socket.on('close', closed)
+  }
+
+  #take(res: Response, owner: Owner): void {
     this._last = !res.shouldKeepAlive
-    this.#isHead = req.method === 'HEAD'
+    this.#isHead = res.req.method === 'HEAD'
     this.#headers = headersOf(res)
-    this.#owner = owner
+    this.owner = owner
   }
 
   /** Node tells of the socket's timeout: nobody listens, so it closes the connection. */
@@ -108,7 +117,7 @@ export class BareConnection {
   }
 
   left(): void {
-    this.#owner.left()
+    this.owner?.left()
   }
 
   closeAfter(): void {
@@ -159,6 +168,8 @@ export class BareConnection {
   }
 }
 
+const none: readonly string[] = []
+
 /** The names of headers, in small letters. */
 function names(headers: readonly string[]): string[] {
   return headers.filter((_, place) => place % 2 === 0).map((name) => name.toLowerCase())
@@ -176,8 +187,6 @@ function headersOf(res: Response & { getRawHeaderNames?(): string[] }): readonly
   if (names.length === 0) return none
   return names.flatMap((name) => [res.getHeader(name) ?? []].flat().flatMap((value) => [name, String(value)]))
 }
-
-const none: readonly string[] = []
 
 const { write, end, writeHead } = ServerResponse.prototype
 
