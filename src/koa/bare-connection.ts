@@ -76,6 +76,7 @@ export class BareConnection {
     if (!isPlain(res, socket)) return undefined
     const bare = socket[BARE] ?? new BareConnection(socket)
     bare.#take(res, owner)
+    if (!ofRequest.some((name) => res.req.listenerCount(name) > 0)) closeUnheard(res.req)
     try {
       res.emit('finish')
     } catch (error) {
@@ -222,6 +223,29 @@ function isPlain(res: Response, socket: ServedSocket): boolean {
     res.writeHead === writeHead &&
     !res.getHeaderNames().some((name) => ofNode.has(name))
   )
+}
+
+const ofRequest = ['close', 'end', 'data', 'readable', 'error', 'aborted']
+
+/** A request that nobody listens to is over at once: for its body to end, and it to close, Node takes five rounds of its own. */
+function closeUnheard(req: Request & { _dumped?: boolean; readonly _readableState?: ReadableState }): void {
+  const { _readableState: state } = req
+  if (state === undefined) return
+  req._dumped = true
+  state.ended = true
+  state.endEmitted = true
+  state.destroyed = true
+  state.closed = true
+  state.closeEmitted = true
+}
+
+/** What Node keeps of a stream. */
+interface ReadableState {
+  ended: boolean
+  endEmitted: boolean
+  destroyed: boolean
+  closed: boolean
+  closeEmitted: boolean
 }
 
 function closed(this: ServedSocket): void {
