@@ -208,6 +208,118 @@ describe('a PlainHold that is compact', () => {
     }
   })
 
+  for (const somebody of [false, true]) {
+    it(`a request that ${somebody ? 'somebody' : 'nobody'} listens to ends as it should`, async () => {
+      const heard: string[] = []
+      const server = await open({
+        above: async (ctx, next) => {
+          if (somebody) for (const name of ['end', 'close', 'aborted']) ctx.req.on(name, () => heard.push(name))
+          ctx.res.on('finish', () => heard.push(`finish ${ctx.req.closed}`))
+          await next()
+        },
+      })
+      const asking = ask(server, get('/a'))
+      await until(() => held.length === 1 && (held[0] as Koa.Context).req.closed)
+      const { req } = held[0] as Koa.Context
+      assert.deepEqual(heard, somebody ? ['finish false', 'end', 'close'] : ['finish true'])
+      assert.deepEqual(
+        [req.readableEnded, req.readable, req.destroyed, req.readableAborted, req.errored],
+        [true, false, true, false, null],
+      )
+      if (!somebody) assert.equal(req.readableFlowing, null)
+      assert.equal(await Promise.race([text(req), turn().then(() => 'nothing')]), '')
+      clients.broadcast({ body: 'one' })
+      await until(() => asking.got().endsWith('one'))
+      asking.socket.write(get('/plain'))
+      await until(() => asking.got().endsWith('plain'))
+    })
+  }
+
+  it('what is held once more on a connection is answered with nothing of what was held before', async () => {
+    const server = await open({
+      above: (ctx, next) => {
+        ctx.set(`X-${ctx.path.slice(1)}`, 'yes')
+        return next()
+      },
+    })
+    const asking = ask(server)
+    const answers: string[] = []
+    for (const [request, end] of [
+      [get('/a'), '\n\r\none'],
+      [get('/b').replace('GET', 'HEAD'), '\r\n\r\n'],
+      [get('/c'), '\n\r\none'],
+      [get('/d', 'Connection: close\r\n'), '\n\r\none'],
+    ] as const) {
+      const before = asking.got().length
+      asking.socket.write(request)
+      await until(() => clients.size === 1 && isLetGo(held.at(-1) as Koa.Context))
+      clients.broadcast({ body: 'one' })
+      await until(() => asking.got().length > before && asking.got().endsWith(end))
+      answers.push(asking.got().slice(before))
+    }
+    await until(asking.closed)
+    const set = answers.map((answer) => [...answer.matchAll(/X-\w/g)].map(String))
+    assert.deepEqual(set, [['X-a'], ['X-b'], ['X-c'], ['X-d']])
+    const closes = answers.map((answer) => answer.includes('Connection: close'))
+    assert.deepEqual(closes, [false, false, false, true])
+  })
+
+  it('what is held once more on a connection, by another hold, is counted, kept and left as its own', async () => {
+    const options = { compact: true, limits: { perKey: 1 } }
+    const server = await open({
+      options: { ...options, timeout: 60_000 },
+      above: (ctx, next) => (ctx.path === '/other' ? void others.hold(ctx, ctx.query.key) : next()),
+    })
+    const others = new PlainHold({ ...options, clock, timeout: 5_000 })
+    const asking = ask(server, get('/a'))
+    await until(() => clients.size === 1)
+    clients.broadcast({ body: 'one' })
+    await until(() => asking.got().endsWith('one'))
+    asking.socket.write(get('/other?key=b'))
+    await until(() => others.size === 1)
+    await turn()
+    assert.deepEqual([...others.keys()], ['b'])
+    clock.advance(4_999)
+    assert.deepEqual([others.size, clients.size], [1, 0])
+    clock.advance(1)
+    await until(() => asking.got().includes('HTTP/1.1 204'))
+    asking.socket.write(get('/other?key=b'))
+    await until(() => others.size === 1)
+    await turn()
+    asking.socket.destroy()
+    await until(() => others.size === 0)
+    assert.deepEqual([...others.keys()], [])
+    // the limit has room again
+    ask(server, get('/other?key=b'))
+    await until(() => others.size === 1)
+  })
+
+  it('who leaves is forgotten where the app itself has ended the response before', async () => {
+    let own: Koa.Context | undefined
+    const server = await open({
+      above: (ctx, next) => {
+        if (ctx.path === '/own') {
+          own = ctx
+          ctx.res.write = ctx.res.write.bind(ctx.res)
+        }
+        return next()
+      },
+    })
+    const asking = ask(server, get('/a'))
+    await until(() => clients.size === 1)
+    clients.broadcast({ body: 'one' })
+    await until(() => asking.got().endsWith('one'))
+    asking.socket.write(get('/own'))
+    await until(() => clients.size === 1)
+    await turn()
+    own?.res.end('own')
+    await until(() => asking.got().endsWith('own') && clients.size === 0)
+    asking.socket.write(get('/b'))
+    await until(() => clients.size === 1 && isLetGo(held.at(-1) as Koa.Context))
+    asking.socket.destroy()
+    await until(() => clients.size === 0)
+  })
+
   it('what is held once more on a connection is made of nothing new, and never of what still waits', async () => {
     const taken: Held[] = []
     const { take } = Held.prototype

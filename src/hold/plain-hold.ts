@@ -150,7 +150,7 @@ export class PlainHold {
       line = { key, places: new Chain() }
       this.#byKey.set(key, line)
     }
-    const held = this.#compact ? Held.on(res) : new Held()
+    const held = Held.on(res)
     held.begin(this, res, line, groups, this.#clock.now() + this.#timeout)
     line.places.push(held.place)
     this.#all.push(held)

@@ -232,20 +232,16 @@ function closeUnheard(req: Request & { _dumped?: boolean; readonly _readableStat
   const { _readableState: state } = req
   if (state === undefined) return
   req._dumped = true
-  state.ended = true
   state.endEmitted = true
   state.destroyed = true
   state.closed = true
-  state.closeEmitted = true
 }
 
 /** What Node keeps of a stream. */
 interface ReadableState {
-  ended: boolean
   endEmitted: boolean
   destroyed: boolean
   closed: boolean
-  closeEmitted: boolean
 }
 
 function closed(this: ServedSocket): void {
