@@ -3,7 +3,7 @@ import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { inspect } from 'node:util'
 import Koa from 'koa'
-import { Held } from '../../src/hold/plain-hold.js'
+import { Held } from '../../src/hold/held.js'
 import { type PlainAnswer, PlainHold, type PlainHoldOptions } from '../../src/index.js'
 import { turn, until } from '../support/gate.js'
 import { ManualClock } from '../support/manual-clock.js'
@@ -105,8 +105,8 @@ const holds = (compact: boolean) => () => {
     await Promise.all(asking)
     Held.prototype.take = take
     assert.equal(done.length, 5)
-    for (const { res, before, after, place } of done) {
-      assert.equal(res, undefined)
+    for (const { res, line, before, after, place } of done) {
+      assert.deepEqual([res, line.key, line.places.size], [undefined, undefined, 0])
       assert.deepEqual([before, after, place.before, place.after], [undefined, undefined, undefined, undefined])
     }
   })
@@ -504,6 +504,7 @@ const holds = (compact: boolean) => () => {
       { clientId: 'ip' },
       { budget: null },
       { random: 1 },
+      { clock: {} },
       { hold: 1 },
       { compact: 'yes' },
       null,

@@ -1,14 +1,22 @@
 import type Koa from 'koa'
-import { Chain, Chained } from '../core/chain.js'
+import { Chain } from '../core/chain.js'
 import { type Clock, systemClock } from '../core/clock.js'
 import { checkDrainOptions, type Drained, type DrainOptions } from '../core/drain.js'
 import { IllegalStateError } from '../core/errors.js'
-import { type Groups, HoldCount } from '../core/hold-count.js'
-import { checkCount, checkFunction, checkNumber, checkOptions, checkRange, invalid } from '../core/options.js'
-import { BareConnection } from '../koa/bare-connection.js'
+import { HoldCount } from '../core/hold-count.js'
+import {
+  checkClock,
+  checkCount,
+  checkFunction,
+  checkNumber,
+  checkOptions,
+  checkRange,
+  invalid,
+} from '../core/options.js'
 import { discardBody } from '../koa/body.js'
-import { closeAfter, noteInLine, stopWaiting, watchQueued } from '../koa/connection.js'
+import { noteInLine, stopWaiting } from '../koa/connection.js'
 import { type PlainAnswer, type Prepared, prepare } from './answer.js'
+import { Held, type Line } from './held.js'
 import { Outbox } from './outbox.js'
 
 export interface PlainHoldOptions {
@@ -93,6 +101,7 @@ export class PlainHold {
     checkFunction('clientId', clientId)
     if (typeof compact !== 'boolean') throw invalid('compact', 'true or false', compact)
     checkRange('budget', budget, 0)
+    checkClock(clock)
     checkFunction('random', random)
     this.#timeout = timeout > 0 ? timeout : none
     this.#expired = prepare('expired', expired)
@@ -303,80 +312,4 @@ export class PlainHold {
   [Symbol.for('nodejs.util.inspect.custom')](): string {
     return `PlainHold { ${this.size} held under ${this.#byKey.size} keys }`
   }
-}
-
-/** All that are held under one key. */
-interface Line {
-  readonly key: unknown
-  readonly places: Chain<Place>
-}
-
-/** Where one stands in the line of its key. */
-class Place extends Chained<Place> {
-  readonly held: Held
-
-  constructor(held: Held) {
-    super()
-    this.held = held
-  }
-}
-
-/** One response that is held. Where it is let go of, what is held next on the same connection takes the place of it. */
-export class Held extends Chained<Held> {
-  /** `undefined` once it is to be written to. */
-  res: Response | BareConnection | undefined
-  line!: Line
-  readonly place = new Place(this)
-  groups!: Groups
-  until = 0
-  #hold!: PlainHold
-
-  /** The one that was held last on the connection of a response, if it is done with: long held, it has nothing young about it. */
-  static on(res: Response): Held {
-    const last = BareConnection.ownerOn(res)
-    return last instanceof Held && last.res === undefined ? last : new Held()
-  }
-
-  begin(hold: PlainHold, res: Response, line: Line, groups: Groups, until: number): void {
-    this.#hold = hold
-    this.res = res
-    this.line = line
-    this.groups = groups
-    this.until = until
-    // of one that was let go of, Node says at once that it is closed
-    onClose(res, () => this.res === res && this.left())
-  }
-
-  left(): void {
-    this.#hold.forget(this)
-  }
-
-  /** Keeps nothing but the connection. @returns whether that can be done */
-  letGo(): boolean {
-    const bare = BareConnection.of(this.res as Response, this)
-    if (bare !== undefined) this.res = bare
-    return bare !== undefined
-  }
-
-  /** It is nobody's any more. @returns what is to be written to */
-  take(): Response | BareConnection | undefined {
-    const { res } = this
-    this.res = undefined
-    return res
-  }
-
-  closeAfter(): void {
-    if (this.res instanceof BareConnection) this.res.closeAfter()
-    else if (this.res !== undefined) closeAfter(this.res)
-  }
-
-  onClose(closed: () => void): void {
-    if (this.res instanceof BareConnection) this.res.socket.once('close', closed)
-    else if (this.res !== undefined) onClose(this.res, closed)
-  }
-}
-
-function onClose(res: Response, closed: () => void): void {
-  res.on('close', closed)
-  watchQueued(res, closed)
 }
