@@ -260,8 +260,112 @@ describe('bad input to a channel', () => {
       assert.throws(() => hub.subscriber(names as never), { name: 'TypeError', code: 'ERR_INVALID_OPTION' })
       assert.throws(() => hub.publisher(names as never), { name: 'TypeError', code: 'ERR_INVALID_OPTION' })
     }
-    for (const name of ['', 5, undefined])
+    for (const name of ['', 5, undefined, 'a\ud83d', '\udc00a'])
       assert.throws(() => new Channel(name as string), { code: 'ERR_INVALID_OPTION' })
+  })
+})
+
+describe('a channel of a hub that is deleted while somebody is asked who may follow it', () => {
+  class CountingLog extends MemoryLog {
+    tails = 0
+    override async tail(channel: string, grown: () => void): Promise<() => void> {
+      const stop = await super.tail(channel, grown)
+      this.tails++
+      return () => {
+        this.tails--
+        stop()
+      }
+    }
+  }
+
+  for (const accept of ['application/json', 'text/event-stream']) {
+    for (const [what, again] of [
+      ['', () => {}],
+      [' and made again', (hub: Hub) => hub.channel('news')],
+    ] as const) {
+      it(`${accept}: sent home as those who wait are, from a channel that is gone${what}`, async () => {
+        const log = new CountingLog()
+        let asked = 0
+        let allow = (_may: boolean): void => {}
+        const authorize = () =>
+          new Promise<boolean>((resolve) => {
+            asked++
+            allow = resolve
+          })
+        const hub = new Hub({ log, authorize })
+        const gone = hub.channel('news')
+        const { id } = await gone.publish(1)
+        const served = await serve(new Koa().use(hub.subscriber(() => 'news')))
+        try {
+          const asking = served.get(`/?cursor=news:${id}`, { accept })
+          await until(() => asked === 1)
+          await hub.delete('news')
+          again(hub)
+          allow(true)
+          const { status, headers, body } = await asking
+          const isStream = accept === 'text/event-stream'
+          assert.deepEqual([status, gone.size, gone.waiters.size, log.tails], [isStream ? 200 : 204, 0, 0, 0])
+          if (isStream) assert.match(body, new RegExp(`^(?!.*data)[^]*id: news:${id}`))
+          else assert.equal(headers.etag, `"news:${id}"`)
+        } finally {
+          await served.close()
+          await hub.close()
+        }
+      })
+    }
+  }
+
+  it('sent home also where the channel itself is followed by others, who stay', async () => {
+    let asked = 0
+    let allow = (_may: boolean): void => {}
+    const authorize = () => {
+      asked++
+      return asked > 1 || new Promise<boolean>((resolve) => (allow = resolve))
+    }
+    const hub = new Hub({ authorize })
+    const gone = hub.channel('news')
+    const [own, ofHub] = [gone.subscriber(), hub.subscriber(() => 'news')]
+    const served = await serve(new Koa().use((ctx, next) => (ctx.path === '/own' ? own : ofHub)(ctx, next)))
+    try {
+      const asking = served.get('/')
+      await until(() => asked === 1)
+      await hub.delete('news')
+      const staying = served.get('/own')
+      await until(() => gone.waiters.size === 1)
+      allow(true)
+      assert.equal((await asking).status, 204)
+      await gone.publish(1)
+      assert.equal((await staying).status, 200)
+    } finally {
+      await served.close()
+      await gone.close()
+    }
+  })
+
+  it('what is new is told before', async () => {
+    let asked = 0
+    let allow = (_may: boolean): void => {}
+    const authorize = () =>
+      new Promise<boolean>((resolve) => {
+        asked++
+        allow = resolve
+      })
+    const hub = new Hub({ authorize })
+    const { id } = await hub.channel('news').publish(1)
+    await hub.channel('news').publish(2)
+    const served = await serve(new Koa().use(hub.subscriber(() => 'news')))
+    try {
+      const asking = served.get(`/?cursor=news:${id}`)
+      await until(() => asked === 1)
+      await hub.delete('news')
+      allow(true)
+      const { status, body } = await asking
+      assert.equal(status, 200)
+      assert.match(body, /"data":2/)
+    } finally {
+      await served.close()
+      await hub.close()
+    }
   })
 })
 

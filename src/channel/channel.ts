@@ -32,6 +32,9 @@ export class Seat extends Chained<Seat> {
   }
 }
 
+/** A half of a character, with no other half beside it: nothing can carry it as text. */
+const half = /\p{Surrogate}/u
+
 /** Under which those wait that listen: they are told of news, not resumed. */
 const LISTENING = Symbol('listening')
 
@@ -69,11 +72,13 @@ export class Channel {
   #rings = false
 
   /**
-   * @param name any string
+   * @param name any string but the empty one, and none that ends or begins within a character
    * @throws {TypeError | RangeError} `ERR_INVALID_OPTION` for options not known, of the wrong type or out of range
    */
   constructor(name: string, options: ChannelOptions = {}) {
-    if (typeof name !== 'string' || name === '') throw invalid("A channel's name", 'a string', name)
+    if (typeof name !== 'string' || name === '' || half.test(name)) {
+      throw invalid("A channel's name", 'a string of whole characters', name)
+    }
     this.name = name
     this.#settings = channelSettings('A Channel', options)
     const { clientId } = this.#settings

@@ -85,7 +85,9 @@ export class Hub implements Iterable<Channel> {
       const channels = this.#named(said)
       const followed = channels.map(({ name }) => name)
       const at = this.#feed.cursorOf(cursor, followed)
-      return new Subscription(ctx, { channels, feed: this.#feed, cursor: at, settings: this.#settings })
+      // somebody may be asked first whether it may follow them
+      const isOver = () => channels.some((channel) => this.#channels.get(channel.name) !== channel)
+      return new Subscription(ctx, { channels, feed: this.#feed, cursor: at, settings: this.#settings, isOver })
     }
     return subscriberOf((ctx, { cursor }) => {
       const said = names(ctx)

@@ -9,31 +9,34 @@ import type { ChannelSettings } from './options.js'
 
 type Outcome = Awaited<ReturnType<Koa.Context['continuation']['wait']>>
 
+export interface Followed {
+  readonly channels: readonly Channel[]
+  readonly feed: Feed
+  readonly cursor: Cursor
+  readonly settings: ChannelSettings
+  /** Nobody is to wait for these channels any more, by whatever handler this one came. */
+  readonly isOver?: () => boolean
+}
+
 /** One request that follows channels from a cursor: reads what is new, and waits for more, with nothing lost between. */
 export class Subscription {
   readonly ctx: Koa.Context
   readonly settings: ChannelSettings
   readonly #channels: readonly Channel[]
   readonly #feed: Feed
+  readonly #isOver: () => boolean
   #cursor: Cursor
   #grown = -1
   /** In each of the channels. */
   #seats: readonly Seat[] = []
   #ears: readonly Ear[] | undefined
 
-  constructor(
-    ctx: Koa.Context,
-    {
-      channels,
-      feed,
-      cursor,
-      settings,
-    }: { channels: readonly Channel[]; feed: Feed; cursor: Cursor; settings: ChannelSettings },
-  ) {
+  constructor(ctx: Koa.Context, { channels, feed, cursor, settings, isOver = () => false }: Followed) {
     this.ctx = ctx
     this.settings = settings
     this.#channels = channels
     this.#feed = feed
+    this.#isOver = isOver
     this.#cursor = cursor
   }
 
@@ -44,6 +47,7 @@ export class Subscription {
 
   /** The channels ring from now on, and know that this one is here. Nothing to wait for where they do already. */
   begin(): Promise<void> | undefined {
+    if (this.#isOver()) return undefined
     for (const channel of this.#channels) {
       const readying = channel.ready()
       if (readying !== undefined) return readying.then(() => this.begin())
@@ -138,6 +142,7 @@ export class Subscription {
   /** How a wait would end at once. */
   get #known(): Outcome | undefined {
     if (this.isBehind) return 'resumed'
+    if (this.#isOver()) return 'completed'
     return this.#channels.every(({ rings }) => rings) ? undefined : 'completed'
   }
 
