@@ -23,6 +23,8 @@ describe('options by name', () => {
     { clientId: 'ip' },
     { budget: null },
     { random: 0.5 },
+    { clock: Date },
+    { clock: null },
     { timeOut: 5 },
   ]
   const outOfRange: Record<string, unknown>[] = [
@@ -42,6 +44,16 @@ describe('options by name', () => {
   for (const options of outOfRange) {
     it(`continuations(${JSON.stringify(options)}): RangeError, ERR_INVALID_OPTION`, () => {
       assert.throws(() => continuations(options as ContinuationsOptions), invalid('RangeError'))
+    })
+  }
+
+  for (const name of ['now', 'setTimeout', 'clearTimeout', 'nextTurn', 'afterJobs'] as const) {
+    it(`a clock without ${name}: TypeError that names what a clock has`, () => {
+      const clock = Object.assign(new ManualClock(), { [name]: undefined }) as unknown as ManualClock
+      assert.throws(() => continuations({ clock }), {
+        code: 'ERR_INVALID_OPTION',
+        message: /^clock must be a clock, with now, setTimeout, clearTimeout, nextTurn, afterJobs: got/,
+      })
     })
   }
 

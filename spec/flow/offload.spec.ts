@@ -362,6 +362,8 @@ describe('offload', () => {
       { name: 5 },
       { pool: 5 },
       { maxWaiting: -1 },
+      { clock: {} },
+      { random: 0.5 },
       { concurrency: 5 },
     ]) {
       assert.throws(() => offload(file, options as never), { code }, inspect(options))

@@ -200,7 +200,7 @@ describe('ContinuationManager', () => {
     const continuation = parked()
     manager.stash(continuation, 'a')
     assert.equal(manager.get(continuation.id), continuation)
-    assert.equal(manager.get('nobody'), undefined)
+    for (const id of ['nobody', '', 5, undefined, null, {}]) assert.equal(manager.get(id as string), undefined)
     continuation.complete()
     assert.equal(manager.get(continuation.id), undefined)
   })

@@ -278,6 +278,8 @@ describe('Relay', () => {
         { name: '' },
         { gather: -1 },
         { gather: '1s' },
+        { gather: Number.POSITIVE_INFINITY },
+        { clock: {} },
         { backlog: 5 },
         { backlog: { messages: 0 } },
         { onTrouble: 5 },

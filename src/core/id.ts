@@ -12,6 +12,7 @@ export function idOf({ number }: { readonly number: number }): string {
 
 /** The number of what may be an id. `NaN` for what is none. */
 export function numberOf(id: string): number {
+  if (typeof id !== 'string') return Number.NaN
   const number = Number.parseInt(id.slice(1), 36)
   return idOf({ number }) === id ? number : Number.NaN
 }

@@ -1,3 +1,4 @@
+import type { Clock } from './clock.js'
 import { InvalidRangeError, InvalidTypeError } from './errors.js'
 
 /** Says what was received, short enough for a message. */
@@ -43,6 +44,15 @@ export function checkCount(what: string, value: unknown, least = 0): void {
   checkRange(what, value, least)
   if (!Number.isInteger(value) && value !== Number.POSITIVE_INFINITY) {
     throw new InvalidRangeError(`${what} must be a whole number: got ${value}`)
+  }
+}
+
+/** What a clock has to have. */
+const ofClock = ['now', 'setTimeout', 'clearTimeout', 'nextTurn', 'afterJobs'] as const satisfies (keyof Clock)[]
+
+export function checkClock(clock: Partial<Clock> | null): asserts clock is Clock {
+  for (const name of ofClock) {
+    if (typeof clock?.[name] !== 'function') throw invalid('clock', `a clock, with ${ofClock.join(', ')}`, clock)
   }
 }
 

@@ -2,7 +2,16 @@ import { availableParallelism } from 'node:os'
 import { basename, extname, isAbsolute } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { Transferable } from 'node:worker_threads'
-import { type Clock, checkCount, checkOptions, checkRange, invalid, systemClock } from '../koa/checks.js'
+import {
+  type Clock,
+  checkClock,
+  checkCount,
+  checkFunction,
+  checkOptions,
+  checkRange,
+  invalid,
+  systemClock,
+} from '../koa/checks.js'
 import type { Continuation } from '../koa/decided.js'
 import type { Job, JobOptions, ReturnWhenOptions } from '../koa/lanes.js'
 import { Lane, type LaneOptions, type LaneStats, type RunOptions } from './lane.js'
@@ -92,6 +101,8 @@ export function offload<Blocking extends (task: never) => unknown = (task: unkno
   checkCount('threads', threads, 1)
   checkRange('idle', idle, 0)
   checkRange('patience', patience, 0)
+  checkClock(clock)
+  if (random !== undefined) checkFunction('random', random)
   const lane = new Lane(name, { concurrency: threads, maxWaiting, timeout, grace }, { clock, random })
   const threadPool = new Pool({ threads, idle, patience, clock, options: pool })
 

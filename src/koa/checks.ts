@@ -5,4 +5,12 @@ export { type Clock, systemClock } from '../core/clock.js'
 export { checkDrainOptions, type Drained, type DrainOptions, drain } from '../core/drain.js'
 export { DrainError, SuspensionLimitError } from '../core/errors.js'
 export type { Turns, Wakeable } from '../core/host.js'
-export { checkCount, checkFunction, checkNumber, checkOptions, checkRange, invalid } from '../core/options.js'
+export {
+  checkClock,
+  checkCount,
+  checkFunction,
+  checkNumber,
+  checkOptions,
+  checkRange,
+  invalid,
+} from '../core/options.js'

@@ -4,7 +4,7 @@ import { type Clock, systemClock } from '../core/clock.js'
 import { HoldCount } from '../core/hold-count.js'
 import type { Policy, Wakeable } from '../core/host.js'
 import type { Life } from '../core/life.js'
-import { checkCount, checkFunction, checkNumber, checkOptions, checkRange } from '../core/options.js'
+import { checkClock, checkCount, checkFunction, checkNumber, checkOptions, checkRange } from '../core/options.js'
 import { WakeQueue } from '../core/wake-queue.js'
 import { Backpressure, MANY } from './backpressure.js'
 
@@ -81,6 +81,7 @@ export function settingsOf(options: ContinuationsOptions = {}): Settings {
   checkCount('limits.perClient', perClient)
   if (clientId !== undefined) checkFunction('clientId', clientId)
   checkRange('budget', budget, 0)
+  checkClock(clock)
   checkFunction('random', random)
 
   const holds = new HoldCount({ total, perClient }, random)

@@ -1,13 +1,13 @@
 import { type Clock, systemClock } from '../core/clock.js'
-import { checkCount, checkFunction, checkOptions, checkRange, invalid } from '../core/options.js'
+import { checkClock, checkCount, checkFunction, checkOptions, checkRange, invalid } from '../core/options.js'
 import type { Backlog, Gap } from '../log/log.js'
 
 export interface RelayOptions {
   /** Managers that are relayed under the same name in the same log belong together. Default `'relay'`. */
   name?: string | undefined
   /**
-   * Milliseconds to wait until the other processes have said how many they woke. 0: nobody is asked. Default 1 000; it takes
-   * that long only where a process has ended without a word or stands still, and as long after this one has begun.
+   * Milliseconds to wait until the other processes have said how many they woke. 0: nobody is asked. Default 1 000, at most an
+   * hour; it takes that long only where a process has ended without a word or stands still, and as long after this one has begun.
    */
   gather?: number | undefined
   /** How much is kept for a process that stands still: messages (1 000), bytes (1 MiB), age in milliseconds (60 000). */
@@ -35,11 +35,12 @@ export function relaySettings(options: RelayOptions): RelaySettings {
   checkOptions('backlog', backlog, ['messages', 'bytes', 'age'])
   const { messages = 1_000, bytes = 1_048_576, age = 60_000 } = backlog
   if (typeof name !== 'string' || name === '') throw invalid('name', 'a string', name)
-  checkRange('gather', gather, 0)
+  checkRange('gather', gather, 0, 3_600_000)
   checkCount('backlog.messages', messages, 1)
   checkCount('backlog.bytes', bytes, 1)
   checkRange('backlog.age', age, 1)
   checkFunction('onTrouble', onTrouble)
+  checkClock(clock)
   return { name, gather, backlog: { messages, bytes, age }, onTrouble, clock }
 }
 

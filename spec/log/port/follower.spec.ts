@@ -647,12 +647,14 @@ describe('PortLog and LogOwner', () => {
       [pair.ends[1], { timeout: '5' }],
       [pair.ends[1], { wait: Number.NaN }],
       [pair.ends[1], { now: 5 }],
+      [pair.ends[1], { clock: {} }],
       [pair.ends[1], { waits: 5 }],
     ]
     for (const [port, options] of wrong) {
       assert.throws(() => new PortLog(port as MessagePort, options), { code: 'ERR_INVALID_OPTION' })
     }
     assert.throws(() => new LogOwner({} as MemoryLog), { code: 'ERR_INVALID_OPTION' })
+    assert.throws(() => new LogOwner(kept, { clock: {} } as object), { code: 'ERR_INVALID_OPTION' })
     assert.throws(() => new LogOwner(kept, { timeout: 5 } as object), { code: 'ERR_INVALID_OPTION' })
     assert.throws(() => owner.serve({} as MessagePort), { code: 'ERR_INVALID_OPTION' })
   })

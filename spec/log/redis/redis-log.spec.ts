@@ -504,6 +504,7 @@ describe(`RedisLog${noRedis}`, () => {
       [{ retry: 50 }, /retry must be/],
       [{ onTrouble: {} }, /onTrouble must be/],
       [{ now: 5 }, /now must be/],
+      [{ clock: {} }, /clock must be/],
     ]
     for (const [options, message] of refused) {
       assert.throws(() => new RedisLog(options as RedisLogOptions), { code: 'ERR_INVALID_OPTION', message })

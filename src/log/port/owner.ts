@@ -1,5 +1,5 @@
 import { type Clock, systemClock } from '../../core/clock.js'
-import { checkFunction, checkOptions, invalid } from '../../core/options.js'
+import { checkClock, checkFunction, checkOptions, invalid } from '../../core/options.js'
 import type { Log } from '../log.js'
 import type { Appended } from './guest.js'
 import type { Port } from './port.js'
@@ -55,6 +55,7 @@ export class LogOwner {
     }
     if (typeof name !== 'string') throw invalid('name', 'a string', name)
     checkFunction('now', now)
+    checkClock(clock)
     this.#house = {
       log,
       name,

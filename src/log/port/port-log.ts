@@ -1,5 +1,5 @@
 import { type Clock, systemClock } from '../../core/clock.js'
-import { checkFunction, checkOptions, checkRange, invalid } from '../../core/options.js'
+import { checkClock, checkFunction, checkOptions, checkRange, invalid } from '../../core/options.js'
 import { LogError } from '../errors.js'
 import type { After, Backlog, Log, Message, Position, Reading } from '../log.js'
 import { type Call, Calls } from './calls.js'
@@ -86,6 +86,7 @@ export class PortLog implements Log {
     checkRange('timeout', timeout, 0)
     checkRange('wait', wait, 0)
     checkFunction('now', now)
+    checkClock(clock)
     this.#name = name
     this.#timeout = timeout || Number.POSITIVE_INFINITY
     this.#wait = wait

@@ -1,6 +1,6 @@
 import { createClient } from 'redis'
 import { type Clock, systemClock } from '../../core/clock.js'
-import { checkCount, checkFunction, checkOptions, checkRange, invalid } from '../../core/options.js'
+import { checkClock, checkCount, checkFunction, checkOptions, checkRange, invalid } from '../../core/options.js'
 import type { RedisClient } from './client.js'
 
 export interface RedisLogOptions {
@@ -92,6 +92,7 @@ export function redisLogSettings(options: RedisLogOptions): RedisLogSettings {
   checkCount('queue', queue, 1)
   checkRange('cache', cache, 0)
   checkRange('idle', idle, 1)
+  checkClock(clock)
   checkRange('heartbeat', heartbeat, 1, 3_600_000)
   for (const [name, value] of Object.entries({ retry, onTrouble, now, random })) {
     if (value !== undefined) checkFunction(name, value)
