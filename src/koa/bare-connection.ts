@@ -95,8 +95,9 @@ export class BareConnection {
 
   /** Who waited on the connection of a response last, or waits there. */
   static ownerOn(res: Response): Owner | undefined {
-    const socket: ServedSocket = res.req.socket
-    return socket[BARE]?.owner
+    const { httpVersion, socket }: { httpVersion: string; socket: ServedSocket } = res.req
+    // what stands for the socket of a stream of HTTP/2 may throw
+    return httpVersion === '1.1' ? socket[BARE]?.owner : undefined
   }
 
   private constructor(socket: ServedSocket) {
