@@ -278,6 +278,13 @@ describe('a channel of a hub that is deleted while somebody is asked who may fol
     }
   }
 
+  /** Who is asked first has its answer by `allow`; who is asked later may at once. */
+  function gate() {
+    const asked: (() => void)[] = []
+    const authorize = () => asked.length > 0 || new Promise<boolean>((resolve) => asked.push(() => resolve(true)))
+    return { authorize, isAsked: () => asked.length === 1, allow: () => asked[0]?.() }
+  }
+
   for (const accept of ['application/json', 'text/event-stream']) {
     for (const [what, again] of [
       ['', () => {}],
@@ -285,23 +292,17 @@ describe('a channel of a hub that is deleted while somebody is asked who may fol
     ] as const) {
       it(`${accept}: sent home as those who wait are, from a channel that is gone${what}`, async () => {
         const log = new CountingLog()
-        let asked = 0
-        let allow = (_may: boolean): void => {}
-        const authorize = () =>
-          new Promise<boolean>((resolve) => {
-            asked++
-            allow = resolve
-          })
+        const { authorize, isAsked, allow } = gate()
         const hub = new Hub({ log, authorize })
         const gone = hub.channel('news')
         const { id } = await gone.publish(1)
         const served = await serve(new Koa().use(hub.subscriber(() => 'news')))
         try {
           const asking = served.get(`/?cursor=news:${id}`, { accept })
-          await until(() => asked === 1)
+          await until(isAsked)
           await hub.delete('news')
           again(hub)
-          allow(true)
+          allow()
           const { status, headers, body } = await asking
           const isStream = accept === 'text/event-stream'
           assert.deepEqual([status, gone.size, gone.waiters.size, log.tails], [isStream ? 200 : 204, 0, 0, 0])
@@ -316,23 +317,18 @@ describe('a channel of a hub that is deleted while somebody is asked who may fol
   }
 
   it('sent home also where the channel itself is followed by others, who stay', async () => {
-    let asked = 0
-    let allow = (_may: boolean): void => {}
-    const authorize = () => {
-      asked++
-      return asked > 1 || new Promise<boolean>((resolve) => (allow = resolve))
-    }
+    const { authorize, isAsked, allow } = gate()
     const hub = new Hub({ authorize })
     const gone = hub.channel('news')
     const [own, ofHub] = [gone.subscriber(), hub.subscriber(() => 'news')]
     const served = await serve(new Koa().use((ctx, next) => (ctx.path === '/own' ? own : ofHub)(ctx, next)))
     try {
       const asking = served.get('/')
-      await until(() => asked === 1)
+      await until(isAsked)
       await hub.delete('news')
       const staying = served.get('/own')
       await until(() => gone.waiters.size === 1)
-      allow(true)
+      allow()
       assert.equal((await asking).status, 204)
       await gone.publish(1)
       assert.equal((await staying).status, 200)
@@ -343,22 +339,16 @@ describe('a channel of a hub that is deleted while somebody is asked who may fol
   })
 
   it('what is new is told before', async () => {
-    let asked = 0
-    let allow = (_may: boolean): void => {}
-    const authorize = () =>
-      new Promise<boolean>((resolve) => {
-        asked++
-        allow = resolve
-      })
+    const { authorize, isAsked, allow } = gate()
     const hub = new Hub({ authorize })
     const { id } = await hub.channel('news').publish(1)
     await hub.channel('news').publish(2)
     const served = await serve(new Koa().use(hub.subscriber(() => 'news')))
     try {
       const asking = served.get(`/?cursor=news:${id}`)
-      await until(() => asked === 1)
+      await until(isAsked)
       await hub.delete('news')
-      allow(true)
+      allow()
       const { status, body } = await asking
       assert.equal(status, 200)
       assert.match(body, /"data":2/)

@@ -5,11 +5,11 @@ import { type AddressInfo, connect, type Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { connect as connectTls } from 'node:tls'
 import Koa from 'koa'
-import { Held } from '../../src/hold/held.js'
 import { type PlainAnswer, PlainHold, type PlainHoldOptions } from '../../src/index.js'
 import { selfSigned } from '../support/certificate.js'
 import { turn, until } from '../support/gate.js'
 import { ManualClock } from '../support/manual-clock.js'
+import { withTaken } from '../support/taken.js'
 
 describe('a PlainHold that is compact', () => {
   const servers: Server[] = []
@@ -320,14 +320,8 @@ describe('a PlainHold that is compact', () => {
     await until(() => clients.size === 0)
   })
 
-  it('what is held once more on a connection is made of nothing new, and never of what still waits', async () => {
-    const taken: Held[] = []
-    const { take } = Held.prototype
-    Held.prototype.take = function () {
-      taken.push(this)
-      return take.call(this)
-    }
-    try {
+  it('what is held once more on a connection is made of nothing new, and never of what still waits', () =>
+    withTaken(async (taken) => {
       const server = await open()
       const asking = ask(server, get('/a'))
       await until(() => held.length === 1 && isLetGo(held[0] as Koa.Context))
@@ -345,10 +339,7 @@ describe('a PlainHold that is compact', () => {
       assert.equal(taken.length, 3)
       assert.equal(taken[1], taken[0])
       assert.notEqual(taken[2], taken[0])
-    } finally {
-      Held.prototype.take = take
-    }
-  })
+    }))
 
   it('the date is that of the answer, and one for all within a second', async () => {
     const server = await open({ options: { expired: { status: 200, body: 'home' }, timeout: 10 } })

@@ -3,12 +3,12 @@ import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { inspect } from 'node:util'
 import Koa from 'koa'
-import { Held } from '../../src/hold/held.js'
 import { type PlainAnswer, PlainHold, type PlainHoldOptions } from '../../src/index.js'
 import { turn, until } from '../support/gate.js'
 import { ManualClock } from '../support/manual-clock.js'
 import { type Served, serve } from '../support/serve.js'
 import { askHttp2, serveHttp2 } from '../support/serve-http2.js'
+import { withTaken } from '../support/taken.js'
 
 /** What holds whether its requests are let go of or not. */
 const holds = (compact: boolean) => () => {
@@ -88,28 +88,22 @@ const holds = (compact: boolean) => () => {
     assert.deepEqual([(await a3).body, (await b).body], ['two', 'three'])
   })
 
-  it('who is answered holds on to nobody who came before or after', async () => {
-    await open()
-    const done: Held[] = []
-    const { take } = Held.prototype
-    Held.prototype.take = function () {
-      done.push(this)
-      return take.call(this)
-    }
-    const asking = ['/a', '/a', '/b', '/a'].map((path) => served.get(path))
-    await held(4)
-    clients.answer('a', { body: 'one' })
-    asking.push(served.get('/b'))
-    await held(2)
-    clients.broadcast({ body: 'two' })
-    await Promise.all(asking)
-    Held.prototype.take = take
-    assert.equal(done.length, 5)
-    for (const { res, line, before, after, place } of done) {
-      assert.deepEqual([res, line.key, line.places.size], [undefined, undefined, 0])
-      assert.deepEqual([before, after, place.before, place.after], [undefined, undefined, undefined, undefined])
-    }
-  })
+  it('who is answered holds on to nobody who came before or after', () =>
+    withTaken(async (taken) => {
+      await open()
+      const asking = ['/a', '/a', '/b', '/a'].map((path) => served.get(path))
+      await held(4)
+      clients.answer('a', { body: 'one' })
+      asking.push(served.get('/b'))
+      await held(2)
+      clients.broadcast({ body: 'two' })
+      await Promise.all(asking)
+      assert.equal(taken.length, 5)
+      for (const { res, line, before, after, place } of taken) {
+        assert.deepEqual([res, line.key, line.places.size], [undefined, undefined, 0])
+        assert.deepEqual([before, after, place.before, place.after], [undefined, undefined, undefined, undefined])
+      }
+    }))
 
   it('writes right after what sends answers off, never within, and what is sent off later in that turn in the next', async () => {
     const sent = new Map<string, () => boolean>()
