@@ -47,19 +47,36 @@ for (const { name, seconds, honest, server, attack } of phases) {
   console.log(`
 ${name}, ${seconds} s
   honest: ${honest.waits.length} served, p50 ${at(0.5)}, p99 ${at(0.99)}, most ${at(1)}; not served ${JSON.stringify(honest.failed)}
+          ${honest.connecting.length} who had to connect, most ${percentile(honest.connecting, 1).toFixed(1)} ms
   server: ended ${JSON.stringify(statuses)}; at once in the handler at most ${most}; processor ${(cpu / 1_000).toFixed(1)} s in all
           at the end ${connections} connections, ${held} held, ${running} run, ${suspended} wait, ${delayed} put off, ${clients} clients known
           heap and buffers ${megabytes(heap)}, resident ${megabytes(rss)}; event loop delay p99 ${loop.toFixed(1)} ms
   attack: begun ${JSON.stringify(attack)}`)
 }
-const [quiet, under, after] = phases.map(({ honest }) => percentile(honest.waits, 0.99)) as [number, number, number]
+const [quiet, under, after] = phases.map(({ honest: { waits, connecting } }) => {
+  return percentile([...waits, ...connecting], 0.99)
+}) as [number, number, number]
+const [connected, , connectedAfter] = phases.map(({ honest }) => percentile(honest.waits, 0.99)) as [
+  number,
+  number,
+  number,
+]
+// before libuv 1.52 Node accepts one connection in a turn of its loop, however many wait: thousands that close make long turns
+const [major = 0, minor = 0] = process.versions.uv.split('.').map(Number)
+const acceptsMany = major > 1 || minor >= 52
 const heaps = phases.map(({ server }) => server.heap) as [number, number, number]
 const results: [name: string, holds: boolean][] = [
   [`the honest ones' p99 is ${(under / quiet).toFixed(2)} times the quiet one, of at most 3`, under <= 3 * quiet],
   ['no honest request failed', phases.every(({ honest }) => Object.keys(honest.failed).length === 0)],
   [`at most ${megabytes(256 * 1_048_576)} of heap and buffers more`, heaps[1] - heaps[0] < 256 * 1_048_576],
-  [`after it, p99 is ${(after / quiet).toFixed(2)} times the quiet one`, after <= 3 * quiet],
+  [
+    `after it, p99 of the connected is ${(connectedAfter / connected).toFixed(2)} times the quiet one, of at most 3`,
+    connectedAfter <= 3 * connected,
+  ],
 ]
+const newcomers = `with those who connect it is ${(after / quiet).toFixed(2)} times the quiet one, of at most 3`
+if (acceptsMany) results.push([newcomers, after <= 3 * quiet])
 console.log()
 for (const [name, holds] of results) console.log(`${holds ? 'holds' : 'FAILS'}  ${name}`)
+if (!acceptsMany) console.log(`left out: ${newcomers}, as this Node accepts one connection in a turn of its loop`)
 process.exit(results.every(([, holds]) => holds) ? 0 : 1)

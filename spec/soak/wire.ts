@@ -14,6 +14,11 @@ export class Asker {
     this.#address = address
   }
 
+  /** Whether the connection is there, so that asking needs none. */
+  get isConnected(): boolean {
+    return this.#socket !== undefined && !this.#socket.destroyed && !this.#socket.connecting
+  }
+
   /** The status of the answer; 0 where the connection was closed before. */
   ask(path: string, headers = ''): Promise<number> {
     return this.send(`GET ${path} HTTP/1.1\r\nHost: a\r\n${headers}\r\n`)

@@ -31,8 +31,10 @@ export interface HonestOptions {
 }
 
 export interface HonestFigures {
-  /** Milliseconds until the answer. */
+  /** Milliseconds until the answer, of those who come again on the connection that they have had before. */
   waits: number[]
+  /** And of those who have to connect for it. */
+  connecting: number[]
   /** How often another status came than 200. */
   failed: Record<string, number>
 }
