@@ -62,7 +62,7 @@ export const ways: readonly Way[] = [
     toTheLimit: true,
   }),
   ours('hold', '**plain hold**', { toTheLimit: true }),
-  ours('compact', '**plain hold**, compact', { toTheLimit: true }),
+  ours('kept', '**plain hold** that keeps requests', { toTheLimit: true }),
   ours('route', '**suspend, dispatch again**, one route', { toTheLimit: true }),
   ours('app', '**suspend, dispatch again**, whole app', {
     packages: ['@koa/router', 'koa-bodyparser'],

@@ -66,7 +66,7 @@ const compared = ['jetty', 'tornado', 'twisted', 'socket-io', 'nchan', 'mochiweb
 
 function others(tables: readonly Table[]): string[] {
   const has = (name: string): boolean => tables.some(({ rows }) => rows.some((row) => row.name === name))
-  const holds = ['hold', 'compact'].filter(has)
+  const holds = ['hold', 'kept'].filter(has)
   const own = holds.length > 0 ? holds : ['route'].filter(has)
   const parts = [
     ...own.flatMap((name) => beside(tables, name, 'In how many of all columns below')),

@@ -11,7 +11,7 @@ export interface Promised {
 
 const plainHolds = [
   ['hold', 'plain hold'],
-  ['compact', 'plain hold, compact'],
+  ['kept', 'plain hold that keeps requests'],
 ] as const
 const route = ['route', 'one route'] as const
 const memory = [

@@ -1,13 +1,16 @@
 import assert from 'node:assert/strict'
-import { createServer, type Server } from 'node:http'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { createServer, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { type AddressInfo, connect, type Socket } from 'node:net'
+import { finished } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { connect as connectTls } from 'node:tls'
 import Koa from 'koa'
+import onFinished from 'on-finished'
 import { type PlainAnswer, PlainHold, type PlainHoldOptions } from '../../src/index.js'
 import { selfSigned } from '../support/certificate.js'
-import { turn, until } from '../support/gate.js'
+import { gate, turn, until } from '../support/gate.js'
 import { ManualClock } from '../support/manual-clock.js'
 import { withTaken } from '../support/taken.js'
 
@@ -397,6 +400,21 @@ describe('a PlainHold that is compact', () => {
     await until(() => asking.got().endsWith('y'))
   })
 
+  it('closes with the answer where whoever ends the server says so by its socket', async () => {
+    const server = await open()
+    const asking = ask(server, get('/a'))
+    await until(() => held.some(isLetGo))
+    // as http-terminator does it
+    const { _httpMessage: response } = (held[0] as Koa.Context).req.socket as Socket & { _httpMessage?: ServerResponse }
+    assert.equal(response?.headersSent, false)
+    response?.setHeader('X-Other', 'close')
+    response?.setHeader('connection', 'close')
+    clients.broadcast({ body: 'x' })
+    await until(asking.closed)
+    assert.match(asking.got(), /\r\nConnection: close\r\n\r\nx$/)
+    assert.doesNotMatch(asking.got(), /X-Other/)
+  })
+
   it("the server's own limit for a silent socket is in force meanwhile", async () => {
     const server = await open()
     server.setTimeout(60_000)
@@ -541,22 +559,150 @@ describe('a PlainHold that is compact', () => {
     }
   })
 
-  it('an error above it, once it is let go of, is reported, and it waits on', async () => {
+  it('is not let go of before all above has returned: what is set late goes out, an error is answered', async () => {
+    const returning = gate()
     const server = await open({
       above: async (ctx, next) => {
         await next()
-        if (ctx.path === '/plain') return
-        await until(() => isLetGo(ctx))
-        throw new Error('late')
+        await returning
+        if (ctx.path === '/error') throw new Error('late')
+        ctx.cookies.set('late', 'yes')
+      },
+    })
+    const [asking, failing] = [ask(server, get('/a')), ask(server, get('/error'))]
+    await until(() => clients.size === 2)
+    await turn()
+    assert.deepEqual(held.map(isLetGo), [false, false])
+    returning.open()
+    await until(() => failing.got().includes('\r\n\r\nInternal Server Error'))
+    assert.deepEqual([errors.map(({ message }) => message), clients.size], [['late'], 1])
+    await until(() => held.some(isLetGo))
+    clients.broadcast({ body: 'x' })
+    await until(() => asking.got().endsWith('x'))
+    assert.match(asking.got(), /^HTTP\/1\.1 200 OK\r\nSet-Cookie: late=yes/i)
+  })
+
+  it('is let go of no more where it is answered before all above has returned', async () => {
+    const returning = gate()
+    const finished: boolean[] = []
+    const server = await open({
+      above: async (ctx, next) => {
+        ctx.res.on('finish', () => finished.push(ctx.res.headersSent))
+        await next()
+        await returning
       },
     })
     const asking = ask(server, get('/a'))
-    await until(() => errors.length === 1)
-    assert.deepEqual([errors[0]?.message, clients.size], ['late', 1])
+    for (const body of ['one', 'two']) {
+      await until(() => clients.size === 1)
+      clients.broadcast({ body })
+      await until(() => asking.got().endsWith(body))
+      if (body === 'two') returning.open()
+      else asking.socket.write(get('/b'))
+    }
     await turn()
-    clients.broadcast({ body: 'x' })
-    await until(() => asking.got().endsWith('x'))
-    assert.match(asking.got(), /^HTTP\/1\.1 200 OK/)
+    asking.socket.write(get('/plain'))
+    await until(() => asking.got().endsWith('plain'))
+    assert.deepEqual([finished, clients.size], [[true, true, true], 0])
+  })
+
+  it('what is no more to be kept from Koa is given back to it', async () => {
+    const server = await open({
+      above: async (ctx, next) => {
+        await next()
+        assert.equal(ctx.respond, false)
+        ctx.respond = true
+        ctx.body = 'mine'
+      },
+    })
+    const asking = ask(server, get('/a'))
+    await until(() => asking.got().endsWith('mine'))
+    await until(() => clients.size === 0)
+  })
+
+  describe('by default', () => {
+    const options = { compact: undefined }
+    const channel = 'http.server.response.finish'
+    const subscriber = () => {}
+    afterEach(() => void unsubscribe(channel, subscriber))
+
+    it('lets go where nobody listens', async () => {
+      const server = await open({ options, above: (_ctx, next) => next() })
+      const asking = ask(server, get('/a'))
+      await until(() => held.some(isLetGo))
+      clients.broadcast({ body: 'x' })
+      await until(() => asking.got().endsWith('x'))
+    })
+
+    for (const [what, listen] of Object.entries<(ctx: Koa.Context, heard: () => void) => void>({
+      'the end of the response': ({ res }, heard) => res.on('finish', heard),
+      'the close of the response': ({ res }, heard) => res.once('close', heard),
+      'an error of the response': ({ res }, heard) => {
+        res.on('error', () => {})
+        heard()
+      },
+      'a stream that is piped into the response': ({ res }, heard) => {
+        res.on('unpipe', () => {})
+        heard()
+      },
+      'the response by on-finished': ({ res }, heard) => void onFinished(res, heard),
+      'the response by node:stream': ({ res }, heard) => void finished(res, heard),
+      'the end of the request': ({ req }, heard) => req.on('end', heard),
+      'the close of the request': ({ req }, heard) => req.on('close', heard),
+      'all responses of the process': (_ctx, heard) => {
+        subscribe(channel, subscriber)
+        heard()
+      },
+    })) {
+      it(`keeps both where somebody listens to ${what}, until they are over`, async () => {
+        let heard = 0
+        const server = await open({
+          options,
+          above: async (ctx, next) => {
+            await next()
+            if (ctx.path === '/a') listen(ctx, () => heard++)
+          },
+        })
+        const asking = ask(server, get('/a'))
+        await until(() => clients.size === 1)
+        for (let turns = 0; turns < 5; turns++) await turn()
+        const { res } = held[0] as Koa.Context
+        assert.deepEqual([res.closed, res.writableEnded], [false, false])
+        clients.broadcast({ body: 'x' })
+        await until(() => asking.got().endsWith('x') && heard === 1)
+        assert.equal(res.headersSent, true)
+      })
+    }
+  })
+
+  it('never lets go where that is not wanted', async () => {
+    const server = await open({ options: { compact: false } })
+    ask(server, get('/a'))
+    await until(() => clients.size === 1)
+    for (let turns = 0; turns < 5; turns++) await turn()
+    assert.deepEqual(held.map(isLetGo), [false])
+  })
+
+  it('whoever listens hears that the response is over, not that its client has left; as who asks for it later', async () => {
+    const heard: [string, boolean][] = []
+    const server = await open({
+      above: async (ctx, next) => {
+        for (const name of ['finish', 'close']) ctx.res.on(name, () => heard.push([name, ctx.res.writableFinished]))
+        onFinished(ctx.res, (_error, res) => heard.push(['on-finished', res.writableFinished]))
+        await next()
+      },
+    })
+    ask(server, get('/a'))
+    await until(() => held.some(isLetGo))
+    onFinished((held[0] as Koa.Context).res, () => heard.push(['later', true]))
+    await until(() => heard.length === 4)
+    assert.deepEqual(heard, [
+      ['on-finished', true],
+      ['finish', true],
+      ['close', true],
+      ['later', true],
+    ])
+    assert.equal(clients.size, 1)
   })
 
   it('a listener to the end that throws harms nobody who is held', async () => {

@@ -11,7 +11,7 @@ import { askHttp2, serveHttp2 } from '../support/serve-http2.js'
 import { withTaken } from '../support/taken.js'
 
 /** What holds whether its requests are let go of or not. */
-const holds = (compact: boolean) => () => {
+const holds = (compact?: boolean) => () => {
   let clock: ManualClock
   let clients: PlainHold
   let app: Koa
@@ -539,5 +539,6 @@ const holds = (compact: boolean) => () => {
   })
 }
 
-describe('PlainHold', holds(false))
+describe('PlainHold', holds())
+describe('PlainHold, not compact', holds(false))
 describe('PlainHold, compact', holds(true))

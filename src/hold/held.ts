@@ -1,8 +1,9 @@
 import type Koa from 'koa'
 import { Chain, Chained } from '../core/chain.js'
 import type { Groups } from '../core/hold-count.js'
-import { BareConnection } from '../koa/bare-connection.js'
+import { BareConnection, isUnheard } from '../koa/bare-connection.js'
 import { closeAfter, watchQueued } from '../koa/connection.js'
+import type { Taker } from '../koa/hands.js'
 
 type Response = Koa.Context['res']
 
@@ -10,6 +11,8 @@ type Response = Koa.Context['res']
 interface Holder {
   /** The client has left. */
   forget(held: Held): void
+  /** All that stands above a request has returned: now it can be let go of. */
+  returned(held: Held): void
 }
 
 /** All that are held under one key. */
@@ -32,7 +35,7 @@ class Place extends Chained<Place> {
 }
 
 /** One response that is held. Where it is let go of, what is held next on the same connection takes the place of it. */
-export class Held extends Chained<Held> {
+export class Held extends Chained<Held> implements Taker {
   /** `undefined` once it is to be written to. */
   res: Response | BareConnection | undefined
   line!: Line
@@ -61,11 +64,20 @@ export class Held extends Chained<Held> {
     this.#holder?.forget(this)
   }
 
-  /** Keeps nothing but the connection. @returns whether that can be done */
-  letGo(): boolean {
-    const bare = BareConnection.of(this.res as Response, this)
-    if (bare !== undefined) this.res = bare
-    return bare !== undefined
+  /** What is kept of it, where it is not let go of and not answered. */
+  get response(): Response | undefined {
+    return this.res instanceof BareConnection ? undefined : this.res
+  }
+
+  returned({ res }: Koa.Context): void {
+    if (this.res === res) this.#holder?.returned(this)
+  }
+
+  /** Keeps nothing but the connection, where that can be done. @param heard even where somebody listens to the response */
+  letGo(heard: boolean): void {
+    const { response } = this
+    if (response !== undefined && (heard || isUnheard(response)))
+      this.res = BareConnection.of(response, this) ?? response
   }
 
   /** It is nobody's any more, and keeps nothing for as long as its connection is open. @returns what is to be written to */

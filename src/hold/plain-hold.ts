@@ -15,6 +15,7 @@ import {
 } from '../core/options.js'
 import { discardBody } from '../koa/body.js'
 import { noteInLine, stopWaiting } from '../koa/connection.js'
+import { takeOut } from '../koa/hands.js'
 import { type PlainAnswer, type Prepared, prepare } from './answer.js'
 import { Held, type Line } from './held.js'
 import { Outbox } from './outbox.js'
@@ -29,11 +30,13 @@ export interface PlainHoldOptions {
   /** Who the client is, for `limits.perClient`. Default `ctx.ip`. */
   clientId?: ((ctx: Koa.Context) => string | undefined) | undefined
   /**
-   * Lets go of a request that is held, and of its response, and keeps nothing but its connection: less memory, and shorter pauses
-   * where many are held. Whoever listens to them (a log, say) hears that they are over as soon as it is held, an error that is thrown
-   * above later than in the same turn of the event loop is reported and not answered, and where a client sends another request on the same connection meanwhile,
-   * the connection closes with the answer. What cannot be let go of is held as without it: HTTP/2, HTTP/1.0, a body that is still to come,
-   * what middleware has put a `write`, an `end` or a `writeHead` of its own on. Default `false`.
+   * Whether a request that is held is let go of, and its response, and nothing kept but its connection: less memory, less work, and
+   * shorter pauses where many are held. Default: where nobody listens to either when all that stands above has returned. `true`: whoever
+   * listens (a log, say) hears that they are over as soon as it is held. `false`: never.
+   *
+   * Where a client sends another request on the same connection before it has its answer, the connection closes with that. What cannot
+   * be let go of is kept: HTTP/2, HTTP/1.0, a body that is still to come, what middleware has put a `write`, an `end` or a
+   * `writeHead` of its own on.
    */
   compact?: boolean | undefined
   /** Milliseconds a turn of the event loop in which answers are written. Default 2. */
@@ -79,17 +82,20 @@ export class PlainHold {
   readonly #clock: Clock
   readonly #random: () => number
   readonly #outbox: Outbox
-  readonly #compact: boolean
-  /** Held just now: to be let go of, */
+  readonly #compact: boolean | undefined
+  /** Held just now; */
   #fresh: Held[] = []
-  /** or with a body that nobody may read. */
+  /** those above whom all has returned just now; */
+  #returned: Held[] = []
+  /** and with a body that nobody may read. */
   #unread: Response[] = []
+  #looks = false
   #timer: unknown
 
   /** @throws {TypeError | RangeError} `ERR_INVALID_OPTION` for options not known, of the wrong type or out of range */
   constructor(options: PlainHoldOptions = {}) {
     checkOptions('A PlainHold', options, known)
-    const { timeout = 30_000, expired = {}, limits = {}, clientId = (ctx) => ctx.ip, compact = false } = options
+    const { timeout = 30_000, expired = {}, limits = {}, clientId = (ctx) => ctx.ip, compact } = options
     const { budget = 2, clock = systemClock, random = Math.random } = options
     checkNumber('timeout', timeout)
     checkOptions('limits', limits, ['total', 'perKey', 'perClient'])
@@ -99,7 +105,7 @@ export class PlainHold {
     checkCount('limits.perKey', perKey)
     checkCount('limits.perClient', perClient)
     checkFunction('clientId', clientId)
-    if (typeof compact !== 'boolean') throw invalid('compact', 'true or false', compact)
+    if (compact !== undefined && typeof compact !== 'boolean') throw invalid('compact', 'true or false', compact)
     checkRange('budget', budget, 0)
     checkClock(clock)
     checkFunction('random', random)
@@ -151,7 +157,6 @@ export class PlainHold {
     const groups = this.#count.groups(key, this.#countsClients ? this.#clientId(ctx) : undefined)
     this.#count.enter(groups)
     this.#outbox.backpressure.asked()
-    ctx.respond = false
     noteInLine(res)
     stopWaiting(ctx)
     let line = this.#byKey.get(key)
@@ -163,8 +168,10 @@ export class PlainHold {
     held.begin(this, res, line, groups, this.#clock.now() + this.#timeout)
     line.places.push(held.place)
     this.#all.push(held)
-    if (!this.#compact) this.#keep(res)
-    else if (this.#fresh.push(held) === 1) this.#clock.afterJobs(this.#letGo)
+    if (this.#compact === false) ctx.respond = false
+    else takeOut(ctx, held)
+    this.#fresh.push(held)
+    this.#lookSoon()
     if (this.#timer === undefined && this.#timeout !== Number.POSITIVE_INFINITY) this.#startTimer(this.#timeout)
     return line.places.size
   }
@@ -239,16 +246,24 @@ export class PlainHold {
     return { held: all.length, failed: left.size }
   }
 
-  /** Now that what stands above has seen that it is held. */
-  readonly #letGo = (): void => {
-    for (const held of this.#fresh.splice(0)) {
-      const { res } = held
-      if (this.#count.isClosed || !held.letGo()) this.#keep(res as Response)
-    }
+  /** @internal All that stands above has returned. */
+  returned(held: Held): void {
+    this.#returned.push(held)
+    this.#lookSoon()
   }
 
-  #keep(res: Response): void {
-    if (this.#unread.push(res) === 1) this.#clock.nextTurn(this.#discardBodies)
+  #lookSoon(): void {
+    if (this.#looks) return
+    this.#looks = true
+    this.#clock.afterJobs(this.#look)
+  }
+
+  readonly #look = (): void => {
+    this.#looks = false
+    for (const held of this.#returned.splice(0)) if (!this.#count.isClosed) held.letGo(this.#compact === true)
+    for (const { response } of this.#fresh.splice(0)) {
+      if (response !== undefined && this.#unread.push(response) === 1) this.#clock.nextTurn(this.#discardBodies)
+    }
   }
 
   readonly #discardBodies = (): void => {

@@ -1,3 +1,4 @@
+import { channel } from 'node:diagnostics_channel'
 import { ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type Koa from 'koa'
@@ -53,9 +54,10 @@ export interface Owner {
  * There is one of a connection, for all that is held on it one after the other: so what is held once more is made of nothing new.
  */
 export class BareConnection {
-  /** Node asks whether it is over, */
+  /** Node asks whether it is over, and others whether they can still say that the connection is to close; */
   readonly finished = false
-  /** and says where the client has ended its side: the connection is to close with the answer. */
+  readonly headersSent = false
+  /** Node says where the client has ended its side: the connection is to close with the answer. */
   _last = false
   readonly socket: Socket
   #isHead = false
@@ -76,7 +78,8 @@ export class BareConnection {
     if (!isPlain(res, socket)) return undefined
     const bare = socket[BARE] ?? new BareConnection(socket)
     bare.#take(res, owner)
-    if (!ofRequest.some((name) => res.req.listenerCount(name) > 0)) closeUnheard(res.req)
+    if (isRequestUnheard(res.req)) closeUnheard(res.req)
+    res.finished = true
     try {
       res.emit('finish')
     } catch (error) {
@@ -86,7 +89,10 @@ export class BareConnection {
       })
     }
     // a Node that keeps to itself what it does there: it writes the response, too
-    if (socket._httpMessage) return undefined
+    if (socket._httpMessage) {
+      res.finished = false
+      return undefined
+    }
     socket._httpMessage = bare
     bare.#idle = socket.timeout ?? 0
     if (bare.#idle > 0) socket.setTimeout(socket.server?.timeout ?? 0)
@@ -116,6 +122,11 @@ export class BareConnection {
   /** Node tells of the socket's timeout: nobody listens, so it closes the connection. */
   emit(): boolean {
     return false
+  }
+
+  /** Whoever is to end a server finds the responses by their sockets, and sets this header. */
+  setHeader(name: string, value: unknown): void {
+    if (/^connection$/i.test(name) && /\bclose\b/i.test(String(value))) this.closeAfter()
   }
 
   left(): void {
@@ -224,6 +235,26 @@ function isPlain(res: Response, socket: ServedSocket): boolean {
     res.writeHead === writeHead &&
     !res.getHeaderNames().some((name) => ofNode.has(name))
   )
+}
+
+const finished = channel('http.server.response.finish')
+
+/** Whether nobody hears of the end of a response that is held, but for Node and one who holds it. */
+export function isUnheard(res: Response): boolean {
+  return (
+    res.listenerCount('finish') <= 1 &&
+    res.listenerCount('close') <= 1 &&
+    !ofResponse.some((name) => res.listenerCount(name) > 0) &&
+    isRequestUnheard(res.req) &&
+    !finished.hasSubscribers
+  )
+}
+
+/** What a response may tell beside that; `end` is what on-finished listens to. */
+const ofResponse = ['end', 'error', 'prefinish', 'drain', 'pipe', 'unpipe', 'timeout']
+
+function isRequestUnheard(req: Request): boolean {
+  return !ofRequest.some((name) => req.listenerCount(name) > 0)
 }
 
 const ofRequest = ['close', 'end', 'data', 'readable', 'error', 'aborted']

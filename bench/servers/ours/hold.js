@@ -2,7 +2,7 @@
 import { PlainHold } from 'koa-continuation'
 import { bareKoa } from '../bare-koa.js'
 
-export function attach(server, { timeout, compact = false }) {
+export function attach(server, { timeout, compact }) {
   const clients = new PlainHold({ timeout, compact })
   const app = bareKoa({
     hold: (ctx) => clients.hold(ctx, ctx.state.key),

@@ -1,0 +1,36 @@
+import type Koa from 'koa'
+
+/** Whoever has a response that Koa is not to send. */
+export interface Taker {
+  /** All that stands above has returned. */
+  returned(ctx: Koa.Context): void
+}
+
+const TAKER: unique symbol = Symbol('koa-continuation taker')
+
+interface Taken extends Koa.Context {
+  [TAKER]?: Taker | undefined
+}
+
+/**
+ * Takes a response out of Koa's hands, by `ctx.respond`, and tells when all that stands above has returned: then Koa looks whether it is
+ * to respond. Where something above throws nothing is told: the error is answered.
+ */
+export function takeOut(ctx: Koa.Context, taker: Taker): void {
+  ;(ctx as Taken)[TAKER] = taker
+  Object.defineProperty(ctx, 'respond', respond)
+}
+
+const respond: PropertyDescriptor & ThisType<Taken> = {
+  configurable: true,
+  enumerable: true,
+  get() {
+    const taker = this[TAKER]
+    this[TAKER] = undefined
+    taker?.returned(this)
+    return false
+  },
+  set(value: boolean) {
+    Object.defineProperty(this, 'respond', { configurable: true, enumerable: true, writable: true, value })
+  },
+}
