@@ -400,20 +400,31 @@ describe('a PlainHold that is compact', () => {
     await until(() => asking.got().endsWith('y'))
   })
 
-  it('closes with the answer where whoever ends the server says so by its socket', async () => {
-    const server = await open()
-    const asking = ask(server, get('/a'))
-    await until(() => held.some(isLetGo))
-    // as http-terminator does it
-    const { _httpMessage: response } = (held[0] as Koa.Context).req.socket as Socket & { _httpMessage?: ServerResponse }
-    assert.equal(response?.headersSent, false)
-    response?.setHeader('X-Other', 'close')
-    response?.setHeader('connection', 'close')
-    clients.broadcast({ body: 'x' })
-    await until(asking.closed)
-    assert.match(asking.got(), /\r\nConnection: close\r\n\r\nx$/)
-    assert.doesNotMatch(asking.got(), /X-Other/)
-  })
+  for (const [name, value, closes] of [
+    ['connection', 'close', true],
+    ['connection', 'keep-alive', false],
+    ['X-Other', 'close', false],
+  ] as const) {
+    it(`${closes ? 'closes' : 'stays'} with the answer where who ends the server sets ${name}: ${value}`, async () => {
+      const server = await open()
+      const asking = ask(server, get('/a'))
+      await until(() => held.some(isLetGo))
+      // as http-terminator does it
+      const { _httpMessage: response } = (held[0] as Koa.Context).req.socket as Socket & {
+        _httpMessage?: ServerResponse
+      }
+      assert.equal(response?.headersSent, false)
+      response?.setHeader(name, value)
+      clients.broadcast({ body: 'x' })
+      await until(() => asking.got().endsWith('\r\n\r\nx'))
+      assert.equal(asking.got().includes('\r\nConnection: close\r\n'), closes)
+      if (closes) await until(asking.closed)
+      else {
+        asking.socket.write(get('/plain'))
+        await until(() => asking.got().endsWith('plain'))
+      }
+    })
+  }
 
   it("the server's own limit for a silent socket is in force meanwhile", async () => {
     const server = await open()
@@ -537,6 +548,7 @@ describe('a PlainHold that is compact', () => {
       'a head without its date': { above: (ctx) => Object.assign(ctx.res, { sendDate: false }) },
       'a connection that is said to close': { above: (ctx) => ctx.set('Connection', 'close') },
       'so many requests a connection': { server: { maxRequestsPerSocket: 5 } },
+      'a server that lets go of no response at its end': { above: ({ res }) => res.removeAllListeners('finish') },
     })) {
       it(what, async () => {
         const server = await open({
@@ -596,14 +608,38 @@ describe('a PlainHold that is compact', () => {
     for (const body of ['one', 'two']) {
       await until(() => clients.size === 1)
       clients.broadcast({ body })
-      await until(() => asking.got().endsWith(body))
       if (body === 'two') returning.open()
-      else asking.socket.write(get('/b'))
+      await until(() => asking.got().endsWith(body))
+      if (body === 'one') asking.socket.write(get('/b'))
     }
     await turn()
     asking.socket.write(get('/plain'))
     await until(() => asking.got().endsWith('plain'))
     assert.deepEqual([finished, clients.size], [[true, true, true], 0])
+  })
+
+  it('is not let go of where somebody looks at what was held before on the connection', async () => {
+    const returning = gate()
+    const server = await open({
+      above: async (ctx, next) => {
+        await next()
+        if (ctx.path === '/b') await returning
+      },
+    })
+    const asking = ask(server, get('/a'))
+    await until(() => held.some(isLetGo))
+    clients.broadcast({ body: 'one' })
+    await until(() => asking.got().endsWith('one'))
+    asking.socket.write(get('/b'))
+    await until(() => clients.size === 1)
+    const [first, second] = held as [Koa.Context, Koa.Context]
+    assert.equal(first.respond, false)
+    await turn()
+    assert.equal(isLetGo(second), false)
+    returning.open()
+    await until(() => isLetGo(second))
+    clients.broadcast({ body: 'two' })
+    await until(() => asking.got().endsWith('two'))
   })
 
   it('what is no more to be kept from Koa is given back to it', async () => {

@@ -1,6 +1,6 @@
 import type Koa from 'koa'
 
-/** Whoever has a response that Koa is not to send. */
+/** Whoever has a response that Koa is not to send. It may be told more than once, and of one that it has no more. */
 export interface Taker {
   /** All that stands above has returned. */
   returned(ctx: Koa.Context): void
@@ -25,9 +25,7 @@ const respond: PropertyDescriptor & ThisType<Taken> = {
   configurable: true,
   enumerable: true,
   get() {
-    const taker = this[TAKER]
-    this[TAKER] = undefined
-    taker?.returned(this)
+    this[TAKER]?.returned(this)
     return false
   },
   set(value: boolean) {
