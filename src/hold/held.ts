@@ -1,9 +1,10 @@
 import type Koa from 'koa'
 import { Chain, Chained } from '../core/chain.js'
 import type { Groups } from '../core/hold-count.js'
-import { BareConnection, isUnheard } from '../koa/bare-connection.js'
+import { BareConnection } from '../koa/bare-connection.js'
 import { closeAfter, watchQueued } from '../koa/connection.js'
 import type { Taker } from '../koa/hands.js'
+import { isUnheard } from '../koa/unheard.js'
 
 type Response = Koa.Context['res']
 
@@ -76,8 +77,9 @@ export class Held extends Chained<Held> implements Taker {
   /** Keeps nothing but the connection, where that can be done. @param heard even where somebody listens to the response */
   letGo(heard: boolean): void {
     const { response } = this
-    if (response !== undefined && (heard || isUnheard(response)))
-      this.res = BareConnection.of(response, this) ?? response
+    if (response === undefined) return
+    const unheard = isUnheard(response)
+    if (heard || unheard) this.res = BareConnection.of(response, this, unheard) ?? response
   }
 
   /** It is nobody's any more, and keeps nothing for as long as its connection is open. @returns what is to be written to */

@@ -1,7 +1,7 @@
-import { channel } from 'node:diagnostics_channel'
 import { ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type Koa from 'koa'
+import { closeUnheard, isRequestUnheard } from './unheard.js'
 
 type Request = Koa.Context['req']
 type Response = Koa.Context['res']
@@ -70,15 +70,18 @@ export class BareConnection {
   /**
    * Lets go of a request and of its response: whoever listens to these hears that they are over.
    *
+   * @param unheard nobody listens, as `isUnheard()` says
    * @returns `undefined` where Node has to write the response: in another version of HTTP, before all of the request is here, where
    *   others wait on the same connection, where the response is not Node's own, or says itself how it ends
    */
-  static of(res: Response, owner: Owner): BareConnection | undefined {
+  static of(res: Response, owner: Owner, unheard: boolean): BareConnection | undefined {
     const socket: ServedSocket = res.req.socket
     if (!isPlain(res, socket)) return undefined
     const bare = socket[BARE] ?? new BareConnection(socket)
     bare.#take(res, owner)
-    if (isRequestUnheard(res.req)) closeUnheard(res.req)
+    if (unheard || isRequestUnheard(res.req)) closeUnheard(res.req)
+    // whoever listens is to see that it is over, and not that its client has left
+    if (!unheard) Object.defineProperty(res, 'writableFinished', { configurable: true, value: true })
     res.finished = true
     try {
       res.emit('finish')
@@ -91,6 +94,7 @@ export class BareConnection {
     // a Node that keeps to itself what it does there: it writes the response, too
     if (socket._httpMessage) {
       res.finished = false
+      delete (res as { writableFinished?: boolean }).writableFinished
       return undefined
     }
     socket._httpMessage = bare
@@ -235,45 +239,6 @@ function isPlain(res: Response, socket: ServedSocket): boolean {
     res.writeHead === writeHead &&
     !res.getHeaderNames().some((name) => ofNode.has(name))
   )
-}
-
-const finished = channel('http.server.response.finish')
-
-/** Whether nobody hears of the end of a response that is held, but for Node and one who holds it. */
-export function isUnheard(res: Response): boolean {
-  return (
-    res.listenerCount('finish') <= 1 &&
-    res.listenerCount('close') <= 1 &&
-    !ofResponse.some((name) => res.listenerCount(name) > 0) &&
-    isRequestUnheard(res.req) &&
-    !finished.hasSubscribers
-  )
-}
-
-/** What a response may tell beside that; `end` is what on-finished listens to. */
-const ofResponse = ['end', 'error', 'prefinish', 'drain', 'pipe', 'unpipe', 'timeout']
-
-function isRequestUnheard(req: Request): boolean {
-  return !ofRequest.some((name) => req.listenerCount(name) > 0)
-}
-
-const ofRequest = ['close', 'end', 'data', 'readable', 'error', 'aborted']
-
-/** A request that nobody listens to is over at once: for its body to end, and it to close, Node takes five rounds of its own. */
-function closeUnheard(req: Request & { _dumped?: boolean; readonly _readableState?: ReadableState }): void {
-  const { _readableState: state } = req
-  if (state === undefined) return
-  req._dumped = true
-  state.endEmitted = true
-  state.destroyed = true
-  state.closed = true
-}
-
-/** What Node keeps of a stream. */
-interface ReadableState {
-  endEmitted: boolean
-  destroyed: boolean
-  closed: boolean
 }
 
 function closed(this: ServedSocket): void {
