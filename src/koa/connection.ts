@@ -43,17 +43,20 @@ export function watchQueued(res: Response, left: () => void): void {
     left()
     return
   }
-  let waiting = queued.get(socket)
-  if (waiting === undefined) {
-    const all = new Set<() => void>()
-    waiting = all
-    queued.set(socket, all)
-    socket.once('close', () => {
-      for (const left of all) left()
-    })
-  }
-  waiting.add(left)
+  queuedOn(socket).add(left)
   res.once('close', () => queued.get(socket)?.delete(left))
+}
+
+/** Apart, since what listens to a connection keeps all that stands around it for as long as the connection is open. */
+function queuedOn(socket: Socket): Set<() => void> {
+  const known = queued.get(socket)
+  if (known !== undefined) return known
+  const all = new Set<() => void>()
+  queued.set(socket, all)
+  socket.once('close', () => {
+    for (const left of all) left()
+  })
+  return all
 }
 
 const WAITS: unique symbol = Symbol('koa-continuation waits')
@@ -88,12 +91,12 @@ function tellError(ctx: Koa.Context): void {
   ctx.onerror(errored)
 }
 
-/** The last one in line of those whose response waits behind another one, by socket. */
-const lastInLine = new WeakMap<Socket, Response>()
+/** The last one in line of those whose response waits behind another one, by socket; Node keeps it until it is answered. */
+const lastInLine = new WeakMap<Socket, WeakRef<Response>>()
 
 /** Remembers who is in line on a connection, so that it does not end before they are answered. */
 export function noteInLine(res: Response): void {
-  if (res.socket === null) lastInLine.set(res.req.socket, res)
+  if (res.socket === null) lastInLine.set(res.req.socket, new WeakRef(res))
 }
 
 /**
@@ -106,7 +109,7 @@ export function closeAfter(res: Response): void {
     ;(req as { stream?: { session?: { close(): void } } }).stream?.session?.close()
     return
   }
-  const last = lastInLine.get(req.socket)
+  const last = lastInLine.get(req.socket)?.deref()
   if (last !== undefined && last !== res && !isFinished(last)) return
   // the head of a stream has gone out, and what it said of the connection with it
   if (res.headersSent) res.once('finish', () => req.socket.end())

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import type Koa from 'koa'
-import { type Continuation, ContinuationManager, continuations, suspendable } from '../../../src/index.js'
+import { type Continuation, ContinuationManager, continuations, PlainHold, suspendable } from '../../../src/index.js'
 import { gate, turn, until } from '../../support/gate.js'
 import { forEachKoa } from '../../support/koas.js'
 import { ManualClock } from '../../support/manual-clock.js'
@@ -27,6 +29,14 @@ describe('held requests that are pipelined', () => {
     clients.stash(continuation, ctx.path)
     ctx.body = 'half an answer'
   }
+
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  const collected = (those: WeakRef<object>[]) =>
+    until(() => {
+      collect()
+      return those.every((one) => one.deref() === undefined)
+    })
 
   const held = (...paths: string[]) => until(() => paths.every((path) => [...clients.keys()].includes(path)))
 
@@ -95,6 +105,19 @@ describe('held requests that are pipelined', () => {
           await until(() => heard.length === 3)
           assert.deepEqual(heard, ['onComplete /a', 'onComplete /b', 'onComplete /c'])
           assert.deepEqual(served.errors, [])
+        })
+
+        it('nothing of them stays on the connection when they are answered', async () => {
+          await write('/a', '/b')
+          await held('/a', '/b')
+          const responses = [...clients].map(({ context }) => new WeakRef((context as Koa.Context).res))
+          clients.broadcast()
+          await until(() => bodies().length === 2)
+          // Node keeps the request that came last
+          socket.write('GET /plain HTTP/1.1\r\nHost: chat.example\r\n\r\n')
+          await until(() => bodies().length === 3)
+          await collected(responses)
+          assert.equal(socket.destroyed, false)
         })
 
         it('a whole row of them takes one listener on the socket', async () => {
@@ -171,6 +194,40 @@ describe('held requests that are pipelined', () => {
         })
       })
     }
+
+    it('a PlainHold leaves nothing of them on the connection when they are answered', async () => {
+      const clients = new PlainHold()
+      const responses: WeakRef<Koa.Context['res']>[] = []
+      const app = new Koa()
+      app.use((ctx) => {
+        responses.push(new WeakRef(ctx.res))
+        if (ctx.path === '/plain') ctx.status = 204
+        else clients.hold(ctx as Koa.Context)
+      })
+      served = await serve(app)
+      const socket = connect(served.port, '127.0.0.1')
+      let received = ''
+      socket.on('data', (chunk: Buffer) => {
+        received += chunk.toString()
+      })
+      const answers = (count: number) => until(() => received.split('HTTP/1.1 204').length === count + 1)
+      const ask = (path: string) => socket.write(`GET ${path} HTTP/1.1\r\nHost: chat.example\r\n\r\n`)
+      ask('/a')
+      ask('/b')
+      await until(() => clients.size === 2)
+      // the second one has no socket yet
+      assert.deepEqual(
+        responses.map((response) => response.deref()?.socket === null),
+        [false, true],
+      )
+      clients.broadcast({})
+      await answers(2)
+      ask('/plain')
+      await answers(3)
+      await collected(responses.slice(0, 2))
+      assert.equal(socket.destroyed, false)
+      socket.destroy()
+    })
 
     for (const ending of ['returns', 'throws']) {
       it(`a client that has closed before the handler asks for its continuation, and ${ending}, has left`, async () => {
