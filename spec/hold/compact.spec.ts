@@ -642,6 +642,32 @@ describe('a PlainHold that is compact', () => {
     await until(() => asking.got().endsWith('two'))
   })
 
+  it('is not let go of any sooner where it is held twice by mistake', async () => {
+    const returning = gate()
+    const codes: unknown[] = []
+    const server = await open({
+      above: async (ctx, next) => {
+        await next()
+        try {
+          clients.hold(ctx)
+        } catch (error) {
+          codes.push((error as { code: unknown }).code)
+        }
+        await returning
+        ctx.set('X-Late', 'yes')
+      },
+    })
+    const asking = ask(server, get('/a'))
+    await until(() => codes.length === 1)
+    await turn()
+    assert.deepEqual([codes, held.map(isLetGo), clients.size], [['ERR_ILLEGAL_STATE'], [false], 1])
+    returning.open()
+    await until(() => held.some(isLetGo))
+    clients.broadcast({ body: 'x' })
+    await until(() => asking.got().endsWith('x'))
+    assert.match(asking.got(), /\r\nX-Late: yes\r\n/)
+  })
+
   it('what is no more to be kept from Koa is given back to it', async () => {
     const server = await open({
       above: async (ctx, next) => {

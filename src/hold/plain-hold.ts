@@ -15,7 +15,7 @@ import {
 } from '../core/options.js'
 import { discardBody } from '../koa/body.js'
 import { noteInLine, stopWaiting } from '../koa/connection.js'
-import { takeOut } from '../koa/hands.js'
+import { isTaken, takeOut } from '../koa/hands.js'
 import { type PlainAnswer, type Prepared, prepare } from './answer.js'
 import { Held, type Line } from './held.js'
 import { Outbox } from './outbox.js'
@@ -151,7 +151,7 @@ export class PlainHold {
     if (typeof ctx?.res?.writeHead !== 'function') throw invalid('What is held', 'a Koa context', ctx)
     const { res } = ctx
     if (res.destroyed || ctx.req.socket?.destroyed) return this.waiting(key)
-    if (res.headersSent || ctx.respond === false) {
+    if (res.headersSent || isTaken(ctx)) {
       throw new IllegalStateError('Cannot hold a response that has begun, or that somebody else writes: hold it first')
     }
     const groups = this.#count.groups(key, this.#countsClients ? this.#clientId(ctx) : undefined)

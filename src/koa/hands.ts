@@ -21,6 +21,11 @@ export function takeOut(ctx: Koa.Context, taker: Taker): void {
   Object.defineProperty(ctx, 'respond', respond)
 }
 
+/** Whether a response is out of Koa's hands already. To look at `ctx.respond` is left to Koa where that tells somebody. */
+export function isTaken(ctx: Koa.Context): boolean {
+  return (ctx as Taken)[TAKER] !== undefined || ctx.respond === false
+}
+
 const respond: PropertyDescriptor & ThisType<Taken> = {
   configurable: true,
   enumerable: true,
@@ -29,6 +34,7 @@ const respond: PropertyDescriptor & ThisType<Taken> = {
     return false
   },
   set(value: boolean) {
+    this[TAKER] = undefined
     Object.defineProperty(this, 'respond', { configurable: true, enumerable: true, writable: true, value })
   },
 }
