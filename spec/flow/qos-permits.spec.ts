@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import type Koa from 'koa'
 import { systemClock } from '../../src/core/clock.js'
 import { Permits, type Waiting } from '../../src/flow/permits.js'
+import { collect } from '../support/collected.js'
 import { until } from '../support/gate.js'
 import { type QosScene, qosScene } from './qos-scene.js'
 
@@ -145,8 +144,6 @@ describe('a permit of qos() is never lost', () => {
 
 describe('what is over', () => {
   it('is not kept by qos(): no context that has waited stays', async () => {
-    setFlagsFromString('--expose-gc')
-    const gc = runInNewContext('gc') as () => void
     let contexts = 0
     const collected = new FinalizationRegistry<void>(() => contexts--)
     const stage = await qosScene({ timeout: 100 }, (app, limit, handler) => {
@@ -174,7 +171,7 @@ describe('what is over', () => {
     assert.equal(contexts > 0, true)
     await stage.end()
     await until(() => {
-      gc()
+      collect()
       return contexts === 0
     })
     assert.equal(stage.qos.running, 0)

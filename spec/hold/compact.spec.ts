@@ -699,14 +699,24 @@ describe('a PlainHold that is compact', () => {
     for (const [what, listen] of Object.entries<(ctx: Koa.Context, heard: () => void) => void>({
       'the end of the response': ({ res }, heard) => res.on('finish', heard),
       'the close of the response': ({ res }, heard) => res.once('close', heard),
-      'an error of the response': ({ res }, heard) => {
-        res.on('error', () => {})
-        heard()
-      },
-      'a stream that is piped into the response': ({ res }, heard) => {
-        res.on('unpipe', () => {})
-        heard()
-      },
+      ...Object.fromEntries(
+        ['end', 'error', 'prefinish', 'drain', 'pipe', 'unpipe', 'timeout'].map((name) => [
+          `${name} of the response`,
+          ({ res }: Koa.Context, heard: () => void) => {
+            res.on(name, () => {})
+            heard()
+          },
+        ]),
+      ),
+      ...Object.fromEntries(
+        ['data', 'readable', 'error', 'aborted'].map((name) => [
+          `${name} of the request`,
+          ({ req }: Koa.Context, heard: () => void) => {
+            req.on(name, () => {})
+            heard()
+          },
+        ]),
+      ),
       'the response by on-finished': ({ res }, heard) => void onFinished(res, heard),
       'the response by node:stream': ({ res }, heard) => void finished(res, heard),
       'the end of the request': ({ req }, heard) => req.on('end', heard),

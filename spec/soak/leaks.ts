@@ -3,18 +3,14 @@
 import { Agent } from 'node:http'
 import type { Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import Koa from 'koa'
 import { type Clock, systemClock } from '../../src/core/clock.js'
 import { HoldCount } from '../../src/core/hold-count.js'
 import { ContinuationManager, continuations } from '../../src/index.js'
+import { collect } from '../support/collected.js'
 import { turn } from '../support/gate.js'
 import { type Asking, serve } from '../support/serve.js'
 import { cycles, type World } from './cycles.js'
-
-setFlagsFromString('--expose-gc')
-const gc = runInNewContext('gc') as () => void
 
 /** What has stayed. Nothing may: every number is to be 0, every list empty. */
 export interface Left {
@@ -164,7 +160,7 @@ export async function soak(count: number, atOnce: number): Promise<Soak> {
     )
     served.errors.length = 0
     await settled(() => left.unended === 0 && sockets.size <= openOf(agent))
-    gc()
+    collect()
     heap.push(process.memoryUsage().heapUsed)
   }
 
@@ -180,7 +176,7 @@ export async function soak(count: number, atOnce: number): Promise<Soak> {
   agent.destroy()
   await served.close()
   await settled(() => {
-    gc()
+    collect()
     return left.contexts === 0
   })
   return { left, heap }

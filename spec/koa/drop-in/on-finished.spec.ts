@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict'
 import { connect, type Socket } from 'node:net'
 import { PassThrough } from 'node:stream'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import type Koa from 'koa'
 import onFinished from 'on-finished'
 import { qos } from '../../../src/flow/qos.js'
 import { ContinuationManager, continuations, PlainHold } from '../../../src/index.js'
+import { collected } from '../../support/collected.js'
 import { gate, turn, until } from '../../support/gate.js'
 import { forEachKoa } from '../../support/koas.js'
 import { type Asking, type Served, serve } from '../../support/serve.js'
@@ -179,8 +178,6 @@ describe('what waits for the end of a response by on-finished, as Koa does', () 
 
     describe('above a plain hold', () => {
       it('Koa keeps nothing, and the context goes', async () => {
-        setFlagsFromString('--expose-gc')
-        const collect = runInNewContext('gc') as () => void
         const hold = new PlainHold()
         let ctx: WeakRef<object> | undefined
         served = await serve(
@@ -193,10 +190,7 @@ describe('what waits for the end of a response by on-finished, as Koa does', () 
         const asking = served.get('/')
         await until(() => hold.size === 1)
         assert.deepEqual([res.listenerCount('finish'), res.listenerCount('end')], [1, 0])
-        await until(() => {
-          collect()
-          return ctx?.deref() === undefined
-        })
+        await collected([ctx])
         hold.broadcast({ body: 'news' })
         assert.equal((await asking).body, 'news')
       })

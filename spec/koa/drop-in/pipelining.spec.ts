@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import type Koa from 'koa'
 import { type Continuation, ContinuationManager, continuations, PlainHold, suspendable } from '../../../src/index.js'
+import { collected } from '../../support/collected.js'
 import { gate, turn, until } from '../../support/gate.js'
 import { forEachKoa } from '../../support/koas.js'
 import { ManualClock } from '../../support/manual-clock.js'
@@ -29,14 +28,6 @@ describe('held requests that are pipelined', () => {
     clients.stash(continuation, ctx.path)
     ctx.body = 'half an answer'
   }
-
-  setFlagsFromString('--expose-gc')
-  const collect = runInNewContext('gc') as () => void
-  const collected = (those: WeakRef<object>[]) =>
-    until(() => {
-      collect()
-      return those.every((one) => one.deref() === undefined)
-    })
 
   const held = (...paths: string[]) => until(() => paths.every((path) => [...clients.keys()].includes(path)))
 
