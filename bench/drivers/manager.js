@@ -54,23 +54,42 @@ function finish() {
   }
 }
 
-/** A manager in which as many wait, each under a key of its own or all under one. */
+/** As many who wait, each under a key of its own or all under one, in one manager or spread over several. */
 class Crowd {
-  manager = new ContinuationManager()
   lives = []
+  #keyOf
+  #managers
   /** The least that one could do. */
-  bare = new Map()
+  #maps
 
-  constructor(count, keyOf) {
-    this.keyOf = keyOf
-    for (let place = 0; place < count; place++) this.bare.set(own(place), { line: { size: 1 } })
+  constructor(count, keyOf, managers = 1) {
+    this.#keyOf = keyOf
+    this.#managers = Array.from({ length: managers }, () => new ContinuationManager())
+    this.#maps = this.#managers.map(() => new Map())
+    for (let place = 0; place < count; place++) this.map(place).set(own(place), { line: { size: 1 } })
     for (let place = 0; place < count; place++) this.fill(place)
+  }
+
+  manager(place) {
+    return this.#managers[place % this.#managers.length]
+  }
+
+  map(place) {
+    return this.#maps[place % this.#maps.length]
   }
 
   fill(place) {
     const life = parked()
     this.lives[place] = life
-    this.manager.stash(life.continuation, this.keyOf(place))
+    this.manager(place).stash(life.continuation, this.#keyOf(place))
+  }
+
+  end() {
+    for (const manager of this.#managers) {
+      for (const continuation of [...manager]) continuation.complete()
+      finish()
+      if (manager.size > 0) throw new Error(`${manager.size} have stayed`)
+    }
   }
 }
 
@@ -98,9 +117,9 @@ function timed(these, act) {
 
 const operations = {
   /** Suspended before, and taken out again after. */
-  stash({ manager, lives }) {
-    const more = places(lives.length).map((place) => ({ life: parked(), key: `more${place}` }))
-    const taken = timed(more, ({ life, key }) => manager.stash(life.continuation, key))
+  stash(crowd) {
+    const more = places(crowd.lives.length).map((place) => ({ place, life: parked(), key: `more${place}` }))
+    const taken = timed(more, ({ place, life, key }) => crowd.manager(place).stash(life.continuation, key))
     for (const { life } of more) life.complete()
     finish()
     return taken
@@ -108,7 +127,7 @@ const operations = {
 
   resume(crowd) {
     const chosen = places(crowd.lives.length)
-    const taken = timed(chosen, (place) => crowd.manager.resume(own(place), { message: 'news' }))
+    const taken = timed(chosen, (place) => crowd.manager(place).resume(own(place), { message: 'news' }))
     finish()
     for (const place of chosen) crowd.fill(place)
     return taken
@@ -126,11 +145,11 @@ const operations = {
   },
 
   /** All of them in one turn of the machine's own timers, while the others wait for longer. */
-  async expire({ manager, lives }) {
-    const chosen = places(lives.length)
+  async expire(crowd) {
+    const chosen = places(crowd.lives.length)
     const expiring = chosen.map((place) => {
       const life = parked(1)
-      manager.stash(life.continuation, `more${place}`)
+      crowd.manager(place).stash(life.continuation, `more${place}`)
       return life
     })
     for (const end = performance.now() + 3; performance.now() < end; );
@@ -142,28 +161,29 @@ const operations = {
   },
 
   /** For comparison: what memory alone makes of it, in a Map that keeps these by their keys. */
-  map({ bare }) {
-    const more = places(bare.size).map((place) => ({ value: {}, key: `more${place}` }))
-    const taken = timed(more, ({ value, key }) => bare.set(key, value))
-    for (const { key } of more) bare.delete(key)
+  map(crowd) {
+    const more = places(crowd.lives.length).map((place) => ({ place, value: {}, key: `more${place}` }))
+    const taken = timed(more, ({ place, value, key }) => crowd.map(place).set(key, value))
+    for (const { place, key } of more) crowd.map(place).delete(key)
     return taken
   },
 
-  unmap({ bare }) {
-    const chosen = places(bare.size)
+  unmap(crowd) {
+    const chosen = places(crowd.lives.length)
     const taken = timed(chosen, (place) => {
-      const { line } = bare.get(own(place))
+      const map = crowd.map(place)
+      const { line } = map.get(own(place))
       line.size--
-      bare.delete(own(place))
+      map.delete(own(place))
     })
-    for (const place of chosen) bare.set(own(place), { line: { size: 1 } })
+    for (const place of chosen) crowd.map(place).set(own(place), { line: { size: 1 } })
     return taken
   },
 
   /** The first of all under one key. */
   first(crowd) {
     const chosen = places(crowd.lives.length)
-    const taken = timed(chosen, () => crowd.manager.resume('all', { message: 'news' }, 1))
+    const taken = timed(chosen, (place) => crowd.manager(place).resume('all', { message: 'news' }, 1))
     finish()
     for (const place of chosen) crowd.fill(place)
     return taken
@@ -171,13 +191,17 @@ const operations = {
 }
 
 answer({
-  /** Nanoseconds of each batch by operation, for few and for many by turns. */
+  /** Nanoseconds of each batch by operation, by turns for few, for many, and for as many of whom few are in one manager. */
   async measure({ few, many, times }) {
     const taken = {}
     for (const [name, operation] of Object.entries(operations)) {
       const keyOf = name === 'first' ? one : own
-      const crowds = { few: new Crowd(few, keyOf), many: new Crowd(many, keyOf) }
-      taken[name] = { few: [], many: [] }
+      const crowds = {
+        few: new Crowd(few, keyOf),
+        many: new Crowd(many, keyOf),
+        spread: new Crowd(many, keyOf, many / few),
+      }
+      taken[name] = { few: [], many: [], spread: [] }
       // the first half is for the compiler to warm to it
       for (let time = 0; time < times * 2; time++) {
         for (const [size, crowd] of Object.entries(crowds)) {
@@ -185,11 +209,7 @@ answer({
           if (time >= times) taken[name][size].push(nanoseconds)
         }
       }
-      for (const { manager } of Object.values(crowds)) {
-        for (const continuation of [...manager]) continuation.complete()
-        finish()
-        if (manager.size > 0) throw new Error(`${manager.size} have stayed after ${name}`)
-      }
+      for (const crowd of Object.values(crowds)) crowd.end()
     }
     return taken
   },

@@ -64,11 +64,10 @@ export function promised(tables: readonly Table[], plan: Plan): Promised[] {
   const manager = tables.find(({ workload }) => workload.name === 'manager')
   for (const { name, title } of manager?.rows ?? []) {
     if (title.includes('a bare `Map`')) continue
-    add(
-      `${title} among ${plan.manager.many} to ${plan.manager.few}`,
-      pick(tables, 'manager', plan.manager.many, name, 'ratio'),
-      1.5,
-    )
+    const { few, many } = plan.manager
+    const grown = (column: string): number | undefined => pick(tables, 'manager', many, name, column)
+    add(`${title} among ${many} to ${few}`, grown('ratio'), 1.5)
+    add(`${title} among ${many} to ${few}, with as much in memory`, grown('growth'), 1.5)
   }
   const rate = (line: string): number | undefined => pick(tables, 'plain', plan.plain.connections, line, 'rate')
   add(
