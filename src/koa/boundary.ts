@@ -132,6 +132,12 @@ export function turnsOf({ context }: Continuation): Turns {
   return (context as Held)[HOST]?.policy.queue as Turns
 }
 
+/** The outermost boundary around this is the one with these settings. */
+export function isWithin(ctx: Koa.Context, settings: Settings): boolean {
+  const host = (ctx as Held)[HOST]
+  return host?.open === true && host.policy === settings
+}
+
 /** A suspension is in force that nobody has dealt with yet. */
 export function isSuspended(ctx: Koa.Context): boolean {
   return (ctx as Held)[HOST]?.made?.continuation.isSuspended() ?? false

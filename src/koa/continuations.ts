@@ -1,7 +1,7 @@
 import type Koa from 'koa'
 import { checkDrainOptions, type Drained, type DrainOptions, drain } from '../core/drain.js'
 import { BoundaryError } from '../core/errors.js'
-import { runBoundary } from './boundary.js'
+import { isWithin, runBoundary } from './boundary.js'
 import { composeFor } from './compose.js'
 import { closeAfter, noteInLine } from './connection.js'
 import { type ContinuationsOptions, settingsOf } from './settings.js'
@@ -34,6 +34,8 @@ export function continuations(options?: ContinuationsOptions): Boundary {
     }
     const place = app.middleware.indexOf(continuations)
     if (place < 0) throw new BoundaryError(misplaced)
+    // used once more below itself, in a mounted app say: its place is where it was met first, and that is the boundary
+    if (isWithin(ctx, settings)) return next()
     return runBoundary(ctx, settings, (again) => {
       if (!again) return next()
       let rest = rests.get(app)

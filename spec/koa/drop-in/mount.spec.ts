@@ -128,12 +128,21 @@ describe('koa-mount with held requests', () => {
         clients.stash(ctx.continuation)
       }
 
-      for (const [where, above, wrap] of [
+      const boundary = continuations()
+
+      for (const [where, above, wrap, first] of [
         ['below continuations()', continuations(), (handler: Koa.Middleware) => handler],
         ['in suspendable() within the mounted app', undefined, (handler: Koa.Middleware) => suspendable(handler)],
+        [
+          'where the mounted app uses the same continuations() again',
+          boundary,
+          (handler: Koa.Middleware) => handler,
+          boundary,
+        ],
       ] as const) {
         it(`the path is right in every dispatch ${where}`, async () => {
           const mounted = new Koa()
+          if (first !== undefined) mounted.use(first)
           mounted.use(wrap(handler))
           const app = new Koa()
           if (above !== undefined) app.use(above)
