@@ -61,6 +61,7 @@ export const ways: readonly Way[] = [
     workloads: ['broadcast', 'keys', 'burst'],
     toTheLimit: true,
   }),
+  node('koa-set', 'Koa, `res` in a Set', { packages: ['koa'], workloads: ['broadcast'] }),
   ours('hold', '**plain hold**', { toTheLimit: true }),
   ours('kept', '**plain hold** that keeps requests', { toTheLimit: true }),
   ours('route', '**suspend, dispatch again**, one route', { toTheLimit: true }),

@@ -81,7 +81,7 @@ class Crowd {
   fill(place) {
     const life = parked()
     this.lives[place] = life
-    this.manager(place).stash(life.continuation, this.#keyOf(place))
+    if (this.#keyOf !== none) this.manager(place).stash(life.continuation, this.#keyOf(place))
   }
 
   end() {
@@ -95,6 +95,8 @@ class Crowd {
 
 const own = (place) => `k${place}`
 const one = () => 'all'
+/** In no manager at all. */
+const none = () => undefined
 const batch = 200
 let seed = 1
 
@@ -142,6 +144,11 @@ const operations = {
       crowd.fill(place)
     }
     return taken
+  },
+
+  /** For comparison: what it takes of itself, whoever keeps it. */
+  alone(crowd) {
+    return operations.leave(crowd)
   },
 
   /** All of them in one turn of the machine's own timers, while the others wait for longer. */
@@ -195,7 +202,7 @@ answer({
   async measure({ few, many, times }) {
     const taken = {}
     for (const [name, operation] of Object.entries(operations)) {
-      const keyOf = name === 'first' ? one : own
+      const keyOf = { first: one, alone: none }[name] ?? own
       const crowds = {
         few: new Crowd(few, keyOf),
         many: new Crowd(many, keyOf),

@@ -22,7 +22,8 @@ export const manager: Workload = {
     first: '`resume` of the first of one key',
     expire: 'expiry',
     leave: 'leaving',
-    map: 'for comparison, a bare `Map`: `set`',
+    alone: 'for comparison, leaving in no manager',
+    map: 'a bare `Map`: `set`',
     unmap: 'a bare `Map`: `get` and `delete`',
   },
 

@@ -60,7 +60,7 @@ describe('the benches', function () {
     const samples = await run(planned('--only', 'manager'), [], quiet)
     assert.deepEqual(
       complete(samples),
-      ['stash', 'resume', 'leave', 'expire', 'map', 'unmap', 'first'].map((name) => `${name} 1000`),
+      ['stash', 'resume', 'leave', 'alone', 'expire', 'map', 'unmap', 'first'].map((name) => `${name} 1000`),
     )
   })
 })
