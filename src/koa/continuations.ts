@@ -9,8 +9,9 @@ import { type ContinuationsOptions, settingsOf } from './settings.js'
 /**
  * Lets every handler below it in the app suspend: what stands below runs again when a request is resumed.
  *
- * It finds its own place in `app.middleware`, and composes what is below with the app's own `compose`. Put what must
- * see a request once, with its final response and true duration, above it: loggers, error handlers, compression.
+ * It finds its own place in `app.middleware`, and composes what is below with the app's own `compose`. Used once more below
+ * itself, in an app that is mounted say, it is still one boundary. Put what must see a request once, with its final response
+ * and true duration, above it: loggers, error handlers, compression.
  *
  * @throws {TypeError | RangeError} `ERR_INVALID_OPTION` for options that are not known, of the wrong type or out of range
  * @example
