@@ -85,6 +85,7 @@ class Crowd {
   }
 
   end() {
+    for (const life of this.lives) life.complete()
     for (const manager of this.#managers) {
       for (const continuation of [...manager]) continuation.complete()
       finish()
