@@ -674,6 +674,7 @@ describe('a PlainHold that is compact', () => {
         await next()
         assert.equal(ctx.respond, false)
         ctx.respond = true
+        assert.throws(() => clients.hold(ctx), { code: 'ERR_ILLEGAL_STATE' })
         ctx.body = 'mine'
       },
     })

@@ -32,9 +32,7 @@ export async function runBoundary(
   dispatch: (again: boolean) => unknown,
   downstream?: { readonly suspended: boolean },
 ): Promise<void> {
-  const held = ctx as Held
-  // one that has returned already, beside this one and not around it, holds nothing any more
-  const around = held[HOST]?.open ? held[HOST] : undefined
+  const around = hostAround(ctx)
   const outermost = around === undefined
   const host = around ?? open(ctx, settings)
   const snapshot = new Snapshot(ctx)
@@ -76,6 +74,12 @@ export async function runBoundary(
       if (host.made !== undefined) host.policy.here.delete(host.made)
     }
   }
+}
+
+/** One that has returned already, beside a boundary and not around it, holds nothing any more. */
+function hostAround(ctx: Koa.Context): RequestHost | undefined {
+  const host = (ctx as Held)[HOST]
+  return host?.open ? host : undefined
 }
 
 function checkDispatches({ made, policy }: RequestHost): void {
@@ -134,8 +138,7 @@ export function turnsOf({ context }: Continuation): Turns {
 
 /** The outermost boundary around this is the one with these settings. */
 export function isWithin(ctx: Koa.Context, settings: Settings): boolean {
-  const host = (ctx as Held)[HOST]
-  return host?.open === true && host.policy === settings
+  return hostAround(ctx)?.policy === settings
 }
 
 /** A suspension is in force that nobody has dealt with yet. */

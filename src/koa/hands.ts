@@ -9,7 +9,7 @@ export interface Taker {
 const TAKER: unique symbol = Symbol('koa-continuation taker')
 
 interface Taken extends Koa.Context {
-  [TAKER]?: Taker | undefined
+  [TAKER]?: Taker
 }
 
 /**
@@ -34,7 +34,6 @@ const respond: PropertyDescriptor & ThisType<Taken> = {
     return false
   },
   set(value: boolean) {
-    this[TAKER] = undefined
     Object.defineProperty(this, 'respond', { configurable: true, enumerable: true, writable: true, value })
   },
 }

@@ -129,21 +129,16 @@ describe('koa-mount with held requests', () => {
       }
 
       const boundary = continuations()
+      const itself = (handler: Koa.Middleware) => [handler]
 
-      for (const [where, above, wrap, first] of [
-        ['below continuations()', continuations(), (handler: Koa.Middleware) => handler],
-        ['in suspendable() within the mounted app', undefined, (handler: Koa.Middleware) => suspendable(handler)],
-        [
-          'where the mounted app uses the same continuations() again',
-          boundary,
-          (handler: Koa.Middleware) => handler,
-          boundary,
-        ],
+      for (const [where, above, below] of [
+        ['below continuations()', continuations(), itself],
+        ['in suspendable() within the mounted app', undefined, (handler: Koa.Middleware) => [suspendable(handler)]],
+        ['below the same continuations() again', boundary, (handler: Koa.Middleware) => [boundary, handler]],
       ] as const) {
         it(`the path is right in every dispatch ${where}`, async () => {
           const mounted = new Koa()
-          if (first !== undefined) mounted.use(first)
-          mounted.use(wrap(handler))
+          for (const one of below(handler)) mounted.use(one)
           const app = new Koa()
           if (above !== undefined) app.use(above)
           served = await serve(app.use(mount('/chat', mounted)))
