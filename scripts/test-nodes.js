@@ -1,10 +1,11 @@
 // The specs on every Node that the package names, each from npm's `node` package: node scripts/test-nodes.js [20 22 …]
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { atOnce } from './at-once.js'
 
 const cwd = fileURLToPath(new URL('..', import.meta.url))
 const versions = process.argv.length > 2 ? process.argv.slice(2) : ['20', '22', '24', '26']
-const mocha = ['node_modules/mocha/bin/mocha.js', '--reporter', 'dot', 'spec/**/*.spec.ts']
+const mocha = ['node_modules/mocha/bin/mocha.js', ...atOnce, '--reporter', 'dot', 'spec/**/*.spec.ts']
 
 const failed = versions.filter((version) => {
   const npx = (...args) => spawnSync('npx', ['-y', '-p', `node@${version}`, 'node', ...args], { cwd, stdio: 'inherit' })
