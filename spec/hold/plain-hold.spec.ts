@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { Agent } from 'node:http'
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { inspect } from 'node:util'
@@ -59,6 +60,10 @@ const holds = (compact?: boolean) => () => {
     [{ body: null }, 200, 'application/json; charset=utf-8', 'null'],
     [{}, 204, undefined, ''],
     [{ status: 304, body: 'no' }, 304, undefined, ''],
+    [{ status: 200 }, 200, undefined, ''],
+    [{ status: 205 }, 205, undefined, ''],
+    [{ status: 404 }, 404, undefined, ''],
+    [{ status: 503, headers: { 'Content-Type': 'text/x' } }, 503, 'text/x', ''],
     [{ status: 404, body: 'gone', headers: { 'content-type': 'text/x' } }, 404, 'text/x', 'gone'],
   ] as const) {
     it(`${inspect(answer)}: ${status} ${type}`, async () => {
@@ -284,6 +289,52 @@ const holds = (compact?: boolean) => () => {
     }
   })
 
+  const page: Koa.Middleware = async (ctx, next) => {
+    await next()
+    ctx.status = 404
+    ctx.body = 'no such page'
+  }
+  const preset: Koa.Middleware = (ctx, next) => {
+    ctx.type = 'html'
+    ctx.status = 201
+    return next()
+  }
+  for (const [what, above] of Object.entries({ 'a page for what is not found': page, 'a type and a status': preset })) {
+    for (const [answer, type, length] of [
+      [{}, undefined, undefined],
+      [{ status: 503 }, undefined, '0'],
+      [{ status: 503, body: 'no' }, 'text/plain; charset=utf-8', '2'],
+    ] as const) {
+      it(`${what} above it leaves nothing of its body in the answer ${inspect(answer)}`, async () => {
+        await open({}, (app) => app.use(above))
+        const asking = served.get('/a')
+        await held(1)
+        await turn()
+        clients.broadcast(answer)
+        const { status, headers, body, message } = await asking
+        const seen = [status, message, headers['content-type'], headers['content-length'], body]
+        const [code, phrase] = 'status' in answer ? [503, 'Service Unavailable'] : [204, 'No Content']
+        const text = 'body' in answer ? answer.body : ''
+        assert.deepEqual(seen, [code, phrase, type, length, text])
+
+        const over2 = await serveHttp2(app)
+        try {
+          const asking = askHttp2(await over2.connect(), { ':path': '/a' })
+          await held(1)
+          await turn()
+          clients.broadcast(answer)
+          const { status, headers, body } = await asking
+          assert.deepEqual(
+            [status, headers['content-type'], headers['content-length'], body],
+            [code, type, length, text],
+          )
+        } finally {
+          await over2.close()
+        }
+      })
+    }
+  }
+
   describe('the turns in which answers are written', () => {
     let turns: number
     /** What happened to responses, in order: the path of each that has its head, and of each that is finished with a dot. */
@@ -440,6 +491,31 @@ const holds = (compact?: boolean) => () => {
     assert.deepEqual([await clients.drain(), clock.timers], [{ held: 0, failed: 0 }, 0])
   })
 
+  it('drain: waits for those who are on their way, whose connections close too', async () => {
+    await open({ budget: 0 })
+    const agent = new Agent({ keepAlive: true })
+    const asking = Array.from({ length: 100 }, () => served.ask('GET', '/a', { agent }))
+    await held(100)
+    clients.broadcast({ body: 'x' })
+    let answered = 0
+    for (const one of asking) one.then(({ headers }) => headers.connection === 'close' && answered++)
+    const written = Promise.all(asking)
+    assert.deepEqual(await clients.drain(), { held: 100, failed: 0 })
+    await written
+    assert.deepEqual([answered, clock.timers], [100, 0])
+  })
+
+  it('drain: at the timeout it says who was on the way', async () => {
+    await open({ budget: 0 })
+    const asking = Array.from({ length: 40 }, () => served.get('/a'))
+    await held(40)
+    clients.broadcast({ body: 'x' })
+    const drained = clients.drain({ timeout: 5 })
+    clock.advance(5)
+    assert.deepEqual(await drained, { held: 40, failed: 40 })
+    await Promise.all(asking)
+  })
+
   it('drain: who has asked twice on one connection is answered twice, and then that closes', async () => {
     await open()
     const socket = connect({ port: served.port, host: '127.0.0.1' })
@@ -514,8 +590,11 @@ const holds = (compact?: boolean) => () => {
     round['self'] = round
     for (const answer of [
       'text',
-      { status: 99, body: '' },
       { status: '200' },
+      { status: Number.NaN },
+      { headers: new Headers({ 'X-Own': 'a' }) },
+      { headers: new Map([['X-Own', 'a']]) },
+      { headers: ['X-Own: a'] },
       { headers: { 'X-Two': 'a\r\nb' } },
       { headers: { 'X-Number': 5 } },
       { headers: { 'X-Far': 'grün 😀' } },
@@ -532,6 +611,10 @@ const holds = (compact?: boolean) => () => {
     ]) {
       const call = () => clients.answer('a', answer as unknown as PlainAnswer)
       assert.throws(call, { code: 'ERR_INVALID_OPTION' }, inspect(answer))
+    }
+    for (const status of [99, 199, 200.5, 600, -1]) {
+      const call = () => clients.answer('a', { status })
+      assert.throws(call, { name: 'RangeError', code: 'ERR_INVALID_OPTION' }, inspect(status))
     }
     assert.equal(clients.broadcast({ body: 'x' }), 1)
     assert.equal((await asking).body, 'x')

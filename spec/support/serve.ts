@@ -11,6 +11,8 @@ import type { AddressInfo } from 'node:net'
 
 export interface Answer {
   readonly status: number
+  /** The phrase beside the status. */
+  readonly message: string
   readonly headers: IncomingHttpHeaders
   readonly body: string
 }
@@ -62,6 +64,7 @@ export async function serve(app: App): Promise<Served> {
         response.on('end', () =>
           resolve({
             status: response.statusCode ?? 0,
+            message: response.statusMessage ?? '',
             headers: response.headers,
             body: Buffer.concat(chunks).toString(),
           }),

@@ -17,7 +17,8 @@ export function invalid(what: string, expected: string, received: unknown): Inva
 
 /** Refuses what is not an object, and names every option that is not `known`. */
 export function checkOptions(of: string, options: unknown, known: readonly string[]): void {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+  // what has entries of its own, as a list or a Map, has no names to read
+  if (typeof options !== 'object' || options === null || Symbol.iterator in options) {
     throw invalid(`The options of ${of}`, 'an object', options)
   }
   const unknown = Object.keys(options).filter((name) => !known.includes(name))

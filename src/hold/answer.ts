@@ -1,4 +1,4 @@
-import { checkOptions, invalid } from '../core/options.js'
+import { checkCount, checkOptions, checkRange, invalid } from '../core/options.js'
 import type { BareAnswer } from '../koa/bare-connection.js'
 import { checkHeader } from '../koa/head.js'
 
@@ -20,10 +20,14 @@ export function prepare(of: string, answer: PlainAnswer): Prepared {
   checkOptions(of, answer, ['status', 'headers', 'body'])
   const { body: given, headers = {} } = answer
   const { status = given === undefined ? 204 : 200 } = answer
-  if (!Number.isInteger(status) || status < 200 || status > 599)
-    throw invalid('status', 'a number from 200 to 599', status)
-  if (typeof headers !== 'object' || headers === null) throw invalid('headers', 'an object of texts', headers)
-  const { body, type } = bodyOf(status === 204 || status === 304 ? undefined : given)
+  checkRange('status', status, 200, 599)
+  checkCount('status', status)
+  // what has entries of its own has no names to read
+  if (typeof headers !== 'object' || headers === null || Symbol.iterator in headers) {
+    throw invalid('headers', 'an object of texts', headers)
+  }
+  const never = status === 204 || status === 304
+  const { body, type } = bodyOf(never ? undefined : given)
   const lines: string[] = []
   let typed = false
   for (const [name, value] of Object.entries(headers)) {
@@ -32,7 +36,8 @@ export function prepare(of: string, answer: PlainAnswer): Prepared {
     lines.push(name, value)
   }
   if (type !== undefined && !typed) lines.push('Content-Type', type)
-  if (body !== undefined) lines.push('Content-Length', String(Buffer.byteLength(body)))
+  // where there is none it is said too: else a client waits for a body until the connection closes
+  if (!never) lines.push('Content-Length', String(Buffer.byteLength(body ?? '')))
   return { status, headers: lines, body, sent: undefined }
 }
 

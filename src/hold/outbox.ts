@@ -1,3 +1,4 @@
+import { STATUS_CODES } from 'node:http'
 import type Koa from 'koa'
 import type { Clock } from '../core/clock.js'
 import { Backpressure } from '../koa/backpressure.js'
@@ -8,6 +9,7 @@ type Response = Koa.Context['res']
 
 interface Addressee {
   take(): Response | BareConnection | undefined
+  closeAfter(): void
 }
 
 interface Batch {
@@ -47,12 +49,30 @@ export class Outbox {
   /** Milliseconds of the next turn. */
   #span = 0
   #ending = false
+  #closes = false
+  /** Told whenever nobody is left to be written to. */
+  readonly emptied = new Set<() => void>()
   readonly backpressure: Backpressure
 
   constructor(budget: number, clock: Clock) {
     this.#budget = budget
     this.#clock = clock
     this.backpressure = new Backpressure({ clock, decided: () => this.#sent, left: () => this.#left, few: 0 })
+  }
+
+  /** How many were sent off so far, */
+  get sent(): number {
+    return this.#sent
+  }
+
+  /** and how many of them are written to: the first that were sent off. */
+  get written(): number {
+    return this.#sent - this.#left
+  }
+
+  /** From now on every connection closes with its answer. */
+  close(): void {
+    this.#closes = true
   }
 
   /**
@@ -93,6 +113,7 @@ export class Outbox {
       if (!(this.#ending ? this.#end() || this.#write() : this.#write() || this.#end())) {
         this.#running = false
         this.#ending = false
+        for (const emptied of this.emptied) emptied()
         return
       }
     }
@@ -109,7 +130,9 @@ export class Outbox {
   #write(): boolean {
     for (let batch = this.#batches[0]; batch !== undefined; batch = this.#batches[0]) {
       const { next, answer, told } = batch
-      const res = next()?.take()
+      const addressee = next()
+      if (this.#closes) addressee?.closeAfter()
+      const res = addressee?.take()
       if (res !== undefined) {
         this.#left--
         if (res instanceof BareConnection) {
@@ -148,6 +171,10 @@ function write(res: Response, { status, headers, body }: Prepared): 'open' | 'en
   if (res.destroyed || res.headersSent) return 'not'
   const { req, socket } = res
   try {
+    // of a body that was set where it is held now, as by a page for what is not found
+    for (const name of body === undefined ? [...ofLength, 'Content-Type'] : ofLength) {
+      if (res.hasHeader(name)) res.removeHeader(name)
+    }
     if (req.httpVersionMajor >= 2) {
       res.statusCode = status
       for (let place = 0; place < headers.length; place += 2) {
@@ -156,7 +183,8 @@ function write(res: Response, { status, headers, body }: Prepared): 'open' | 'en
       res.end(body)
       return 'ended'
     }
-    res.writeHead(status, headers as string[])
+    // the phrase is of this status, not of one that was set before
+    res.writeHead(status, STATUS_CODES[status] ?? 'unknown', headers as string[])
     if (body === undefined || body.length === 0 || req.method === 'HEAD') {
       res.end()
       return 'ended'
@@ -178,6 +206,8 @@ function write(res: Response, { status, headers, body }: Prepared): 'open' | 'en
     return 'not'
   }
 }
+
+const ofLength = ['Content-Length', 'Transfer-Encoding']
 
 /**
  * Node keeps the head as the tree of the pieces that it was put together from, and of ten thousand such trees the collector of

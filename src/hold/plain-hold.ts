@@ -180,7 +180,7 @@ export class PlainHold {
    * Answers all that are held under a key. They are taken out at once, and written to soon, the first that came first.
    *
    * @returns how many
-   * @throws {TypeError} `ERR_INVALID_OPTION` for what is no answer
+   * @throws {TypeError | RangeError} `ERR_INVALID_OPTION` for what is no answer
    */
   answer(key: unknown, answer: PlainAnswer): number {
     const prepared = prepare('An answer', answer)
@@ -196,7 +196,7 @@ export class PlainHold {
     return this.#send(() => places.shift()?.held, places.size, prepared)
   }
 
-  /** Answers all, under whatever key. @returns how many */
+  /** Answers all, under whatever key. @returns how many @throws as `answer()` */
   broadcast(answer: PlainAnswer): number {
     return this.#answerAll(prepare('An answer', answer))
   }
@@ -222,28 +222,38 @@ export class PlainHold {
     checkDrainOptions('drain()', options)
     const { timeout = 10_000, rate = 1_000 } = options
     this.#count.close()
+    const outbox = this.#outbox
+    outbox.close()
+    const { sent, written } = outbox
     const all = [...this.#all]
     const window = Math.min((all.length / rate) * 1_000, timeout / 2)
     const left = new Set(all)
+    /** Of those that were on their way. */
+    const unwritten = () => Math.max(0, sent - outbox.written)
     await new Promise<void>((resolve) => {
-      if (left.size === 0) {
+      const timer = this.#clock.setTimeout(end, timeout, undefined)
+      function end(): void {
+        outbox.emptied.delete(leave)
         resolve()
-        return
       }
-      const timer = this.#clock.setTimeout(resolve, timeout, undefined)
+      const leave = (): void => {
+        if (left.size > 0 || unwritten() > 0) return
+        this.#clock.clearTimeout(timer)
+        end()
+      }
+      outbox.emptied.add(leave)
       for (const held of all) {
         held.closeAfter()
         held.onClose(() => {
           left.delete(held)
-          if (left.size > 0) return
-          this.#clock.clearTimeout(timer)
-          resolve()
+          leave()
         })
         this.#clock.setTimeout((due) => this.#expire(due), Math.max(1, this.#random() * window), held)
       }
+      leave()
     })
-    await this.#outbox.backpressure.letAllIn()
-    return { held: all.length, failed: left.size }
+    await outbox.backpressure.letAllIn()
+    return { held: all.length + sent - written, failed: left.size + unwritten() }
   }
 
   /** @internal All that stands above has returned. */

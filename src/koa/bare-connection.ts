@@ -167,12 +167,9 @@ export class BareConnection {
     const date = names(headers).includes('date') ? [] : ['Date', new Date(second * 1_000).toUTCString()]
     const kept =
       timeout > 0 ? ['Connection', 'keep-alive', 'Keep-Alive', `timeout=${timeout}`] : ['Connection', 'keep-alive']
-    const lines = [
-      ...without(this.#headers, names(headers)),
-      ...headers,
-      ...date,
-      ...(last ? ['Connection', 'close'] : kept),
-    ]
+    // a type that was set before is not that of an answer without a body
+    const replaced = body === undefined ? ['content-type', ...names(headers)] : names(headers)
+    const lines = [...without(this.#headers, replaced), ...headers, ...date, ...(last ? ['Connection', 'close'] : kept)]
     let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'unknown'}\r\n`
     for (let place = 0; place < lines.length; place += 2) head += `${lines[place]}: ${lines[place + 1]}\r\n`
     const bytes = Buffer.from(`${head}\r\n`, 'latin1')
@@ -232,8 +229,9 @@ function isPlain(res: Response, socket: ServedSocket): boolean {
     server?.keepAliveTimeout !== undefined &&
     !server.maxRequestsPerSocket &&
     res.sendDate &&
-    // nobody has set it, and no head was written, which does
-    res.statusMessage === undefined &&
+    !res.headersSent &&
+    // of no status, where nobody has set one, or of one: the answer has its own
+    (res.statusMessage === undefined || res.statusMessage === STATUS_CODES[res.statusCode]) &&
     res.write === write &&
     res.end === end &&
     res.writeHead === writeHead &&
