@@ -133,12 +133,31 @@ describe('gracefulShutdown', () => {
     assert.equal(process.listenerCount('SIGUSR2'), before)
   })
 
+  it('begun by hand, it listens on: the first signal is not a second one', async () => {
+    served = await serve(app)
+    const before = process.listenerCount('SIGUSR2')
+    const shutdown = gracefulShutdown(served.server, { drain: boundary, signals: ['SIGUSR2'] })
+    const asking = served.get('/')
+    await until(() => boundary.size === 1)
+    const ended = shutdown()
+    assert.equal(process.listenerCount('SIGUSR2'), before + 1)
+    await asking
+    await ended
+    assert.equal(process.listenerCount('SIGUSR2'), before)
+  })
+
   it('wrong options: an error with a code', () => {
     const server = createServer()
+    const before = process.listenerCount('SIGTERM')
     for (const options of [
       { drain: {} },
       { drain: [boundary, 5] },
       { signals: 'SIGTERM' },
+      { signals: [5] },
+      { signals: [null] },
+      { signals: ['SIGFOO'] },
+      { signals: ['SIGTERM', 'SIGKILL'] },
+      { signals: ['SIGSTOP'] },
       { close: 5 },
       { timeout: '1s' },
       { exit: true },
@@ -146,6 +165,8 @@ describe('gracefulShutdown', () => {
       const given = options as unknown as ShutdownOptions
       assert.throws(() => gracefulShutdown(server, given), { name: 'TypeError', code: 'ERR_INVALID_OPTION' })
     }
+    assert.equal(process.listenerCount('SIGTERM'), before)
+    assert.throws(() => gracefulShutdown({ close() {} } as never), { code: 'ERR_INVALID_OPTION' })
     assert.throws(() => gracefulShutdown(app as never), { code: 'ERR_INVALID_OPTION', message: /app\.listen\(\)/ })
     assert.throws(() => gracefulShutdown(server, { timeout: 0 }), { name: 'RangeError', code: 'ERR_INVALID_OPTION' })
   })

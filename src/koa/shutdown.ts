@@ -1,6 +1,7 @@
 import type { Server } from 'node:http'
 import type { Http2SecureServer, Http2Server, Http2Session } from 'node:http2'
 import type { Socket } from 'node:net'
+import { constants } from 'node:os'
 import { checkDrainOptions, type DrainOptions } from '../core/drain.js'
 import { checkFunction, invalid } from '../core/options.js'
 
@@ -44,7 +45,8 @@ export type Shutdown = () => Promise<void>
  * ```
  */
 export function gracefulShutdown(server: AnyServer, options: ShutdownOptions = {}): Shutdown {
-  if (typeof (server as Partial<Server> | undefined)?.close !== 'function') {
+  const { close: closes, once: listens } = (server ?? {}) as Partial<Server>
+  if (typeof closes !== 'function' || typeof listens !== 'function') {
     throw invalid('What shuts down', 'a server, as app.listen() gives it', server)
   }
   checkDrainOptions('gracefulShutdown()', options, ['drain', 'signals', 'close'])
@@ -56,6 +58,8 @@ export function gracefulShutdown(server: AnyServer, options: ShutdownOptions = {
     }
   }
   if (!Array.isArray(signals)) throw invalid('signals', 'a list of names, such as SIGTERM', signals)
+  const deaf = signals.findIndex((signal) => !hearable.has(signal))
+  if (deaf >= 0) throw invalid(`signals[${deaf}]`, 'a signal that a process can hear, such as SIGTERM', signals[deaf])
   if (close !== undefined) checkFunction('close', close)
 
   const connections = new Connections(server)
@@ -66,7 +70,6 @@ export function gracefulShutdown(server: AnyServer, options: ShutdownOptions = {
   }
 
   async function run(): Promise<void> {
-    for (const signal of signals) process.off(signal, onSignal)
     const cut = setTimeout(() => connections.cut(), timeout)
     let sweep: NodeJS.Timeout | undefined
     let drained: PromiseSettledResult<unknown>[] = []
@@ -86,6 +89,7 @@ export function gracefulShutdown(server: AnyServer, options: ShutdownOptions = {
   }
 
   function onSignal(): void {
+    for (const signal of signals) process.off(signal, onSignal)
     const last = setTimeout(() => process.exit(), timeout)
     last.unref()
     shutdown().catch((error: unknown) => {
@@ -99,6 +103,9 @@ export function gracefulShutdown(server: AnyServer, options: ShutdownOptions = {
   })
   return shutdown
 }
+
+/** All but those that end or stop a process come what may. */
+const hearable = new Set<unknown>(Object.keys(constants.signals).filter((name) => !/^SIG(?:KILL|STOP)$/.test(name)))
 
 /** The connections of a server, as far as it does not close them itself. */
 class Connections {
