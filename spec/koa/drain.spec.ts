@@ -4,7 +4,7 @@ import { Agent } from 'node:http'
 import { connect } from 'node:net'
 import Koa from 'koa'
 import { type Boundary, ContinuationManager, continuations, type Drained, type DrainOptions } from '../../src/index.js'
-import { until } from '../support/gate.js'
+import { gate, until } from '../support/gate.js'
 import { ManualClock } from '../support/manual-clock.js'
 import { type Served, serve } from '../support/serve.js'
 import { askHttp2, serveHttp2 } from '../support/serve-http2.js'
@@ -17,8 +17,10 @@ describe('drain over HTTP', () => {
   let clients: ContinuationManager
   let app: Koa
   let served: Served
+  let slow: ReturnType<typeof gate<void>>
 
   beforeEach(() => {
+    slow = gate()
     clock = new ManualClock()
     boundary = continuations({ clock })
     clients = new ContinuationManager()
@@ -26,7 +28,8 @@ describe('drain over HTTP', () => {
     app.use(boundary)
     app.use(async (ctx) => {
       const { continuation } = ctx
-      if (ctx.path === '/plain') ctx.body = 'plain'
+      if (ctx.path === '/slow') await slow
+      if (ctx.path === '/plain' || ctx.path === '/slow') ctx.body = 'plain'
       else if (ctx.path === '/wait') ctx.body = await continuation.wait()
       else if (continuation.isInitial()) {
         continuation.suspend()
@@ -150,28 +153,43 @@ describe('drain over HTTP', () => {
     }
   })
 
-  it('pipelined: all that were asked are answered, in order, and the connection closes with the last that is held', async () => {
-    served = await serve(app)
-    const socket = connect(served.port, '127.0.0.1')
-    let received = ''
-    socket.on('data', (chunk: Buffer) => {
-      received += chunk
+  for (const [last, paths, more] of [
+    ['held', ['/', '/plain', '/wait'], []],
+    ['answered already, behind others', ['/', '/wait', '/plain'], []],
+    ['still to be answered, and came later', ['/', '/wait', '/plain'], ['/slow']],
+  ] as const) {
+    it(`pipelined: all that were asked are answered, in order, and the connection closes with the last, which is ${last}`, async () => {
+      served = await serve(app)
+      served.server.keepAliveTimeout = 0
+      const socket = connect(served.port, '127.0.0.1')
+      let received = ''
+      socket.on('data', (chunk: Buffer) => {
+        received += chunk
+      })
+      const closed = once(socket, 'close')
+      const ask = (path: string) => socket.write(`GET ${path} HTTP/1.1\r\nHost: chat.example\r\n\r\n`)
+      for (const path of paths) ask(path)
+      await held(2)
+      const draining = boundary.drain(now)
+      for (const path of more) {
+        const asked = once(served.server, 'request')
+        ask(path)
+        await asked
+      }
+      clock.advance(1)
+      assert.deepEqual(await draining, { held: 2, failed: 0 })
+      slow.open()
+      await closed
+      const said = { '/': 'nothing yet', '/plain': 'plain', '/wait': 'expired', '/slow': 'plain' }
+      const closing = more[0] ?? '/wait'
+      const all = [...paths, ...more]
+      assert.deepEqual(
+        received.match(/(?<=Connection: |\r\n\r\n)(?:keep-alive|close|nothing yet|plain|expired)/g),
+        all.flatMap((path, place) => [
+          path === closing && place === all.length - 1 ? 'close' : 'keep-alive',
+          said[path],
+        ]),
+      )
     })
-    const closed = once(socket, 'close')
-    const ask = (path: string) => socket.write(`GET ${path} HTTP/1.1\r\nHost: chat.example\r\n\r\n`)
-    for (const path of ['/', '/plain', '/wait']) ask(path)
-    await held(2)
-    const draining = boundary.drain(now)
-    clock.advance(1)
-    await closed
-    assert.deepEqual(received.match(/(?<=Connection: |\r\n\r\n)(?:keep-alive|close|nothing yet|plain|expired)/g), [
-      'keep-alive',
-      'nothing yet',
-      'keep-alive',
-      'plain',
-      'close',
-      'expired',
-    ])
-    assert.deepEqual(await draining, { held: 2, failed: 0 })
-  })
+  }
 })

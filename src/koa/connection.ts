@@ -109,11 +109,30 @@ export function closeAfter(res: Response): void {
     ;(req as { stream?: { session?: { close(): void } } }).stream?.session?.close()
     return
   }
-  const last = lastInLine.get(req.socket)?.deref()
-  if (last !== undefined && last !== res && !isFinished(last)) return
+  const last = behind(res)
+  // what is answered already, and only waits for this one, says nothing more of the connection
+  if (last?.headersSent) endWith(last)
+  if (last !== undefined) return
   // the head of a stream has gone out, and what it said of the connection with it
-  if (res.headersSent) res.once('finish', () => req.socket.end())
+  if (res.headersSent) endWith(res)
   else res.shouldKeepAlive = false
+}
+
+/** The last in line behind a response. */
+function behind(res: Response): Response | undefined {
+  const last = lastInLine.get(res.req.socket)?.deref()
+  return last === undefined || last === res || isFinished(last) ? undefined : last
+}
+
+const ending = new WeakSet<Response>()
+
+/** Where more have come in line meanwhile, the connection goes on until the last of them. */
+function endWith(res: Response): void {
+  if (ending.has(res)) return
+  ending.add(res)
+  res.once('finish', () => {
+    if (behind(res) === undefined) res.req.socket.end()
+  })
 }
 
 /** All of the response was handed over. HTTP/2 calls finished what the client has reset as well. */
