@@ -501,6 +501,29 @@ describe('ContinuationManager', () => {
       full('total', 'c')
     })
 
+    it('one that has its place from a key under which it made room stands in order, alone under a key too', () => {
+      manager = new ContinuationManager({ second: 'replace' })
+      const { continuation } = of('ann')
+      manager.stash(continuation, 'a')
+      const bob = parked(of('bob'))
+      manager.stash(bob, 'b')
+      manager.stash(continuation, 'b')
+      const second = parked(of('ann'))
+      manager.stash(second, 'a')
+      const ids = (all: Iterable<Continuation>) => Array.from(all, ({ id }) => id)
+      assert.deepEqual(ids(manager), ids([continuation, bob, second]))
+      second.resume()
+      assert.deepEqual(ids(manager), ids([continuation, bob]))
+      assert.deepEqual(ids(manager.waiting('b')), ids([bob, continuation]))
+    })
+
+    it('nobody makes room for one that is refused all the same', () => {
+      const { continuation } = of('ann')
+      for (const key of ['a', 'b']) manager.stash(continuation, key)
+      assert.throws(() => manager.stash(parked(of('ann')), 'a'), { code: 'ERR_SUSPENSION_LIMIT', scope: 'perClient' })
+      assert.deepEqual(manager.waiting('a'), [continuation])
+    })
+
     it('once nobody is kept any more, the first waits on', () => {
       const [older, newer] = [of('ann'), of('ann')]
       manager.stash(parked(older), 'a')

@@ -20,7 +20,7 @@ export interface DrainOptions {
 
 /** What became of those that were held. */
 export interface Drained {
-  /** How many requests were held, or on their way out, when it began. */
+  /** How many requests were held when it began, or on their way out; by a manager, only those that waited. */
   readonly held: number
   /** How many of them were not done in time, and failed with a `DrainError` or were left to their sockets. */
   readonly failed: number

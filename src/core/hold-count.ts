@@ -36,16 +36,28 @@ export class HoldCount {
    * @throws {DrainError} once it is closed
    */
   enter(groups: Groups, again = false): void {
-    if (this.#closed) throw new DrainError(this.#random)
-    if (!again && this.#size >= this.#total) throw new SuspensionLimitError('total', this.#total, this.#random)
-    for (const { scope, limit, counts } of this.#groups) {
-      if (scope in groups && (counts.get(groups[scope]) ?? 0) >= limit) {
-        throw new SuspensionLimitError(scope, limit, this.#random)
-      }
-    }
+    this.check(groups, again)
     if (!again) this.#size++
     for (const { scope, counts } of this.#groups) {
       if (scope in groups) counts.set(groups[scope], (counts.get(groups[scope]) ?? 0) + 1)
+    }
+  }
+
+  /**
+   * Throws as `enter` would.
+   *
+   * @param instead one of the same groups leaves before that: altogether, or its key only
+   */
+  check(groups: Groups, again: boolean, instead?: 'all' | 'perKey'): void {
+    if (this.#closed) throw new DrainError(this.#random)
+    const room = (scope: LimitScope, limit: number): number => limit + Number(instead === 'all' || instead === scope)
+    if (!again && this.#size >= room('total', this.#total)) {
+      throw new SuspensionLimitError('total', this.#total, this.#random)
+    }
+    for (const { scope, limit, counts } of this.#groups) {
+      if (scope in groups && (counts.get(groups[scope]) ?? 0) >= room(scope, limit)) {
+        throw new SuspensionLimitError(scope, limit, this.#random)
+      }
     }
   }
 

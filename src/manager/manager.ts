@@ -22,7 +22,7 @@ export interface ManagerOptions {
   limits?: { total?: number | undefined; perKey?: number | undefined; perClient?: number | undefined } | undefined
   /**
    * What becomes of a client's first request when it stashes a second one under the same key: `'both'` wait, or the
-   * second `'replace'`s the first, which is answered 204. Default `'both'`.
+   * second `'replace'`s the first, which is answered 204, or in a `wait()` hears `'completed'`. Default `'both'`.
    */
   second?: 'both' | 'replace' | undefined
   /** Who the client is. Default what the boundary says, and that is `ctx.ip` by default. */
@@ -128,11 +128,15 @@ export class ContinuationManager implements Iterable<Continuation> {
     const links = this.#linksOf(life)
     for (const { line } of links) if (line === known) return known.size
 
-    const older = known?.of(client)
-    // nobody makes room for one that is refused
-    if (older !== undefined && !this.#count.isClosed && !older.life.dismiss()) older.letGo()
     const again = links.length > 0
     const groups = this.#count.groups(key, again ? undefined : client)
+    const older = known?.of(client)
+    if (older !== undefined) {
+      const leaves = older.life.isWaiting || this.#linksOf(older.life).length === 1 ? 'all' : 'perKey'
+      // nobody makes room for one that is refused
+      this.#count.check(groups, again, leaves)
+      if (!older.life.dismiss()) older.letGo()
+    }
     this.#count.enter(groups, again)
 
     // looked up again: the older one may have been the last of its line
@@ -179,10 +183,19 @@ export class ContinuationManager implements Iterable<Continuation> {
   /** One link of each, in order of arrival. */
   #all(): Link[] {
     const all: Link[] = []
+    let isInOrder = true
+    let last = 0
     for (const line of this.#lines.values()) {
-      for (const link of line) if (link.place !== undefined) all.push(link)
+      for (const link of line) {
+        const { place } = link
+        if (place === undefined) continue
+        // one that was let go of under another key has its place from there
+        isInOrder &&= place > last
+        last = place
+        all.push(link)
+      }
     }
-    return this.#lines.size > 1 ? all.sort((one, other) => (one.place ?? 0) - (other.place ?? 0)) : all
+    return isInOrder ? all : all.sort((one, other) => (one.place ?? 0) - (other.place ?? 0))
   }
 
   #clientOf(continuation: Continuation): string | undefined {
@@ -276,7 +289,8 @@ export class ContinuationManager implements Iterable<Continuation> {
    * Sends home all that wait, and keeps nobody any more: `stash()` throws a `DrainError`, which is answered 503.
    *
    * They expire, at random moments of a time that depends on how many they are, and their connections close with the
-   * answers. Once is enough; a second call has its own time.
+   * answers. Once is enough; a second call has its own time. Who was decided before is on the way, and no longer the manager's:
+   * the boundary's `drain()` waits for those too.
    *
    * @returns resolves when all have their answers, at the latest when the timeout is over
    * @throws {TypeError | RangeError} `ERR_INVALID_OPTION` for options not known, of the wrong type or out of range
