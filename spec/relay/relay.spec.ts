@@ -570,6 +570,43 @@ describe('Relay', () => {
     })
   })
 
+  for (const [what, backlog, attributes] of [
+    ['messages', { messages: 20 }, {}],
+    ['bytes', { bytes: 2_000 }, { message: 'x'.repeat(100) }],
+    ['bytes, each more than all that is kept at once', { bytes: 200 }, { message: 'x'.repeat(110) }],
+  ] as const) {
+    it(`a burst of more ${what} than are kept reaches everybody, in order`, async () => {
+      const [here, there] = await pair({ backlog })
+      const woken: [number[], number[]] = [[], []]
+      const waiting = [here, there].flatMap(({ wait }, place) =>
+        Array.from({ length: 60 }, (_, key) => {
+          const continuation = wait(key)
+          continuation.addContinuationListener({ onResume: () => woken[place as 0 | 1].push(key) })
+          return continuation
+        }),
+      )
+      const receipts = await Promise.all(Array.from({ length: 60 }, (_, key) => here.relay.resume(key, attributes)))
+      assert.deepEqual(
+        new Set(receipts.map(({ woken, elsewhere, silent }) => `${woken} ${elsewhere} ${silent}`)),
+        new Set(['1 1 0']),
+      )
+      assert.deepEqual([woken[0], woken[1]], [[...woken[0]].sort((one, other) => one - other), woken[0]])
+      assert.deepEqual([waiting.filter((one) => !one.isResumed()), here.trouble, there.trouble], [[], [], []])
+    })
+  }
+
+  it('a burst that stands in line when it closes fails, all of it', async () => {
+    const [here] = await pair({ gather: 0, backlog: { messages: 4 } })
+    here.handle.stop()
+    const relaying = Array.from({ length: 20 }, (_, key) =>
+      assert.rejects(here.relay.resume(key), { code: 'ERR_LOG_CLOSED' }),
+    )
+    await turn()
+    await here.relay.close()
+    await Promise.all(relaying)
+    here.handle.goOn()
+  })
+
   it('after close() calls fail with ERR_LOG_CLOSED, and so do those that wait; nothing reaches it any more', async () => {
     const [here, there] = await pair({ gather: 0 })
     here.handle.stop()

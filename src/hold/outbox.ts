@@ -1,8 +1,8 @@
-import { STATUS_CODES } from 'node:http'
 import type Koa from 'koa'
 import type { Clock } from '../core/clock.js'
 import { Backpressure } from '../koa/backpressure.js'
 import { BareConnection } from '../koa/bare-connection.js'
+import { phraseOf } from '../koa/head.js'
 import type { Prepared } from './answer.js'
 
 type Response = Koa.Context['res']
@@ -184,7 +184,7 @@ function write(res: Response, { status, headers, body }: Prepared): 'open' | 'en
       return 'ended'
     }
     // the phrase is of this status, not of one that was set before
-    res.writeHead(status, STATUS_CODES[status] ?? 'unknown', headers as string[])
+    res.writeHead(status, phraseOf(status), headers as string[])
     if (body === undefined || body.length === 0 || req.method === 'HEAD') {
       res.end()
       return 'ended'

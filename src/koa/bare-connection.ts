@@ -1,6 +1,7 @@
-import { ServerResponse, STATUS_CODES } from 'node:http'
+import { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type Koa from 'koa'
+import { phraseOf } from './head.js'
 import { closeUnheard, isRequestUnheard } from './unheard.js'
 
 type Request = Koa.Context['req']
@@ -170,7 +171,7 @@ export class BareConnection {
     // a type that was set before is not that of an answer without a body
     const replaced = body === undefined ? ['content-type', ...names(headers)] : names(headers)
     const lines = [...without(this.#headers, replaced), ...headers, ...date, ...(last ? ['Connection', 'close'] : kept)]
-    let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'unknown'}\r\n`
+    let head = `HTTP/1.1 ${status} ${phraseOf(status)}\r\n`
     for (let place = 0; place < lines.length; place += 2) head += `${lines[place]}: ${lines[place + 1]}\r\n`
     const bytes = Buffer.from(`${head}\r\n`, 'latin1')
     const whole =
@@ -231,7 +232,7 @@ function isPlain(res: Response, socket: ServedSocket): boolean {
     res.sendDate &&
     !res.headersSent &&
     // of no status, where nobody has set one, or of one: the answer has its own
-    (res.statusMessage === undefined || res.statusMessage === STATUS_CODES[res.statusCode]) &&
+    (res.statusMessage === undefined || res.statusMessage === phraseOf(res.statusCode)) &&
     res.write === write &&
     res.end === end &&
     res.writeHead === writeHead &&

@@ -1,5 +1,10 @@
-import { validateHeaderName, validateHeaderValue } from 'node:http'
+import { STATUS_CODES, validateHeaderName, validateHeaderValue } from 'node:http'
 import { invalid } from '../core/options.js'
+
+/** What stands beside a status where nobody says otherwise. */
+export function phraseOf(status: number): string {
+  return STATUS_CODES[status] ?? 'unknown'
+}
 
 /** What says where a response ends, and what becomes of its connection: that is for whoever writes it. */
 const framing = /^(?:connection|content-length|keep-alive|trailer|transfer-encoding|upgrade)$/i

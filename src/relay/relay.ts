@@ -18,6 +18,7 @@ import {
 import { Follower } from './follower.js'
 import { RelayGapError, type RelayOptions, type RelaySettings, relaySettings } from './options.js'
 import { OwnDeeds } from './own-deeds.js'
+import { Pace } from './pace.js'
 import { Receipts } from './receipts.js'
 
 export interface RelayReceipt {
@@ -60,6 +61,7 @@ export class Relay {
   readonly #clock: Clock
   readonly #receipts: Receipts
   readonly #own: OwnDeeds
+  readonly #pace: Pace
   readonly #followers: readonly Follower[]
   #n = 0
   #ready: Promise<void> | undefined
@@ -73,12 +75,13 @@ export class Relay {
       throw invalid('log', 'a log, with append, read and tail', log)
     }
     this.#settings = relaySettings(options)
-    const { clock, gather } = this.#settings
+    const { clock, gather, backlog } = this.#settings
     this.manager = manager
     this.log = log
     this.#clock = clock
     this.#receipts = new Receipts(clock, gather)
     this.#own = new OwnDeeds((deed, error) => act(manager, deed, error))
+    this.#pace = new Pace(backlog)
     this.#followers = gather > 0 ? [this.#followEntries(), this.#followReceipts()] : [this.#followEntries()]
     this.#start()
   }
@@ -207,23 +210,34 @@ export class Relay {
 
   async #relay(given: Deed, error?: Error): Promise<RelayReceipt> {
     // as it is at the call, whatever becomes of it while the log is waited for
-    const deed: Deed = JSON.parse(JSON.stringify(given))
+    const text = JSON.stringify(given)
+    const deed: Deed = JSON.parse(text)
     await this.ready()
     this.#checkOpen()
+    await this.#pace.enter(text.length)
     const n = ++this.#n
-    const elsewhere = this.#receipts.expect(n)
+    try {
+      const elsewhere = this.#receipts.expect(n)
+      const { id, woken } = await this.#relayHere(n, deed, error).finally(() => this.#pace.leave(text.length))
+      this.#receipts.begun(n)
+      return { id, woken, ...(await elsewhere) }
+    } finally {
+      this.#receipts.drop(n)
+    }
+  }
+
+  /** Until this process has come across it. */
+  async #relayHere(n: number, deed: Deed, error: Error | undefined): Promise<Pick<RelayReceipt, 'id' | 'woken'>> {
+    this.#checkOpen()
     const here = this.#own.expect(n, deed, error)
     // where the append fails nobody looks at it
     here.catch(() => {})
     try {
       const at = await this.#append({ ...deed, by: this.#id, n, tell: this.#receipts.asks })
       this.#own.appended(n, at)
-      const woken = await here
-      this.#receipts.begun(n)
-      return { id: `${at.epoch}-${at.seq}`, woken, ...(await elsewhere) }
+      return { id: `${at.epoch}-${at.seq}`, woken: await here }
     } finally {
       this.#own.drop(n)
-      this.#receipts.drop(n)
     }
   }
 
