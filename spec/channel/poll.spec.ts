@@ -99,6 +99,7 @@ describe('a channel that is polled', () => {
       ['/', { 'last-event-id': id }],
       ['/', { 'if-none-match': `"${id}"` }],
       ['/', { 'if-none-match': `W/"${id}", "another"` }],
+      [`/?cursor=${id}`, { 'if-none-match': '"another-1"' }],
     ]
     for (const [path, headers] of ways) assert.deepEqual(data(await served.get(path, headers)), [2], path)
   })

@@ -88,6 +88,21 @@ describe('a channel that is streamed', () => {
     }
   })
 
+  it('Last-Event-ID goes before the query, which an EventSource repeats whenever it comes back', async () => {
+    await open()
+    const { id } = await channel.publish(1)
+    await channel.publish(2)
+    for (const query of ['?cursor=0', '?cursor=another-7']) {
+      const stream = await follow(`${served.url}/${query}`, { ...events, 'last-event-id': id })
+      await stream.holds('data: 2\n\n')
+      assert.ok(!stream.text.includes('data: 1') && !stream.text.includes('gap'), stream.text)
+      stream.close()
+    }
+    const first = await follow(`${served.url}/?cursor=0`, { ...events, 'last-event-id': '' })
+    await first.holds('data: 1\n\n')
+    first.close()
+  })
+
   it('a gap is an event of its own, and its id still finds the first message after it', async () => {
     await open({ backlog: { messages: 2 } })
     const { id } = await channel.publish(1)

@@ -24,7 +24,8 @@ export function askedBy(ctx: Koa.Context): Asked {
     way: wayOf(ctx),
     wait: wait === null ? preferred : secondsOf(wait),
     prefers: preferred !== undefined,
-    cursor: query.get(CURSOR) ?? (ctx.get('last-event-id') || etagOf(ctx.get('if-none-match'))),
+    // a browser's EventSource repeats the query that it was opened with whenever it comes back
+    cursor: ctx.get('last-event-id') || (query.get(CURSOR) ?? etagOf(ctx.get('if-none-match'))),
   }
 }
 
