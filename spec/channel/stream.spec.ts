@@ -4,7 +4,7 @@ import { connect } from 'node:net'
 import Koa from 'koa'
 import compress from 'koa-compress'
 import { Channel, type ChannelOptions, continuations } from '../../src/index.js'
-import { follow } from '../support/following.js'
+import { type Following, follow } from '../support/following.js'
 import { turn, until } from '../support/gate.js'
 import { ManualClock } from '../support/manual-clock.js'
 import { type Served, serve } from '../support/serve.js'
@@ -301,6 +301,70 @@ describe('a channel that is streamed', () => {
     assert.ok(!stream.text.includes('secret'))
     assert.equal((await served.get('/', events)).status, 403)
     assert.deepEqual(served.errors, [])
+  })
+
+  describe('that reads a backlog slowly', () => {
+    /** How many whole messages of a million bytes it has got. */
+    const count = ({ text }: Following): number => text.match(/^data: "x*"$/gm)?.length ?? 0
+    let stream: Following
+
+    async function stalled(options: ChannelOptions): Promise<void> {
+      await open({ backlog: { bytes: 100_000_000 }, ...options })
+      for (let part = 0; part < 40; part++) await channel.publish('x'.repeat(1_000_000))
+      stream = await follow(`${served.url}/?cursor=0`, events)
+      stream.response.pause()
+      await until(() => clock.next === 20_000)
+    }
+
+    it('is asked for before each page, and gets no further one when it may no longer follow', async () => {
+      let asked = 0
+      let may = true
+      await stalled({
+        authorize: () => {
+          asked++
+          return may
+        },
+      })
+      const pages = asked
+      assert.ok(pages < 40)
+      may = false
+      stream.response.resume()
+      await until(() => stream.ended)
+      assert.deepEqual([count(stream), asked, stream.response.complete], [pages, pages + 1, true])
+      assert.deepEqual(served.errors, [])
+    })
+
+    it('ends when it is old enough, and reads the rest when it comes back', async () => {
+      await stalled({ stream: { age: 10_000 } })
+      clock.advance(10_000)
+      stream.response.resume()
+      await until(() => stream.ended)
+      const got = count(stream)
+      assert.ok(got >= 1 && got < 40 && stream.response.complete, `${got}`)
+      const last = [...stream.text.matchAll(/^id: (\S+)\ndata/gm)].at(-1)?.[1]
+      const rest = await follow(`${served.url}/?cursor=${last}`, events)
+      await until(() => rest.text.length > (40 - got) * 1_000_000 && rest.text.endsWith('\n\n'))
+      assert.equal(count(rest), 40 - got)
+      rest.close()
+      await waiting(0)
+    })
+  })
+
+  it('authorize is asked once for a message, and not for a heartbeat', async () => {
+    let asked = 0
+    await open({ authorize: () => ++asked })
+    const stream = await follow(served.url, events)
+    await waiting()
+    for (const n of [1, 2, 3]) {
+      await channel.publish(n)
+      await stream.holds(`data: ${n}\n\n`)
+      await waiting()
+      clock.advance(15_000)
+      await until(() => stream.text.endsWith('\n:\n\n'))
+      await waiting()
+      assert.equal(asked, 1 + n)
+    }
+    stream.close()
   })
 
   it('drop() ends a stream at once, and close() all of them', async () => {

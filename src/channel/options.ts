@@ -15,7 +15,10 @@ export interface ChannelOptions {
   jitter?: number | undefined
   /** Where the messages live. Default this process's memory. */
   log?: Log | undefined
-  /** Asked when a request comes, and again when it is woken and before each part of a stream. Default: everybody may. */
+  /**
+   * Asked when a request comes, again when a poll is woken, and before each part of a stream: a page of whole messages, about
+   * 64 KiB or a single one that is longer. Default: everybody may.
+   */
   authorize?: Authorize | undefined
   /** Who the client is. Given, a client's second request under the same id ends its first with 204. Default: nobody. */
   clientId?: ((ctx: Koa.Context) => string | undefined) | undefined
@@ -24,7 +27,7 @@ export interface ChannelOptions {
     | {
         /** Milliseconds between signs of life. Default 15 000. */
         heartbeat?: number | undefined
-        /** Milliseconds after which a stream is ended, for the client to come back. Default 300 000. */
+        /** Milliseconds after which a stream is ended, between two parts, for the client to come back. Default 300 000. */
         age?: number | undefined
         /** Bytes after which a stream is ended likewise. Default 67 108 864 (64 MiB). */
         bytes?: number | undefined

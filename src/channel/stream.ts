@@ -92,13 +92,12 @@ class Stream implements Listening {
       // a batch that says where it begins needs no start of its own
       const start = (subscription.named ? format.named : '') + (first.gap ? '' : format.start(first.start))
       let going = await this.#write(Buffer.concat([Buffer.from(start), format.of(first).bytes]))
-      for (let news = first.news; going && this.#sent < bytes && !this.#isEnded; ) {
+      for (let news = first.news; going && this.#sent < bytes && !this.#isOld && !this.#isEnded; ) {
         if (!news) {
-          const now = settings.now()
-          if (now >= this.#end) break
           const last = this.#last
+          const left = Math.min(last + heartbeat, this.#end) - settings.now()
           this.#listens = true
-          const outcome = await subscription.listen(Math.max(1, Math.min(last + heartbeat, this.#end) - now), this)
+          const outcome = await subscription.listen(Math.max(1, left), this)
           this.#listens = false
           subscription.unlisten()
           if (outcome === 'completed' || outcome === 'disconnected') break
@@ -107,15 +106,17 @@ class Stream implements Listening {
             continue
           }
           if (outcome === 'expired') {
-            if (this.#last === last && settings.now() < this.#end) going = await this.#write(format.heartbeat)
+            if (this.#last === last && !this.#isOld) going = await this.#write(format.heartbeat)
             continue
           }
-          const authorizing = subscription.authorize()
-          if (authorizing !== undefined) await authorizing
         }
         const batch = await subscription.read(PAGE)
         news = batch.news
-        if (news) going = await this.#write(format.of(batch).bytes)
+        if (!news) continue
+        // a backlog may take its reader long: before each page, and not only before what comes
+        const authorizing = subscription.authorize()
+        if (authorizing !== undefined) await authorizing
+        going = await this.#write(format.of(batch).bytes)
       }
     } catch (error) {
       if (error instanceof DrainError && !this.#isEnded) {
@@ -167,6 +168,10 @@ class Stream implements Listening {
     this.#last = this.#subscription.settings.now()
     this.#full = full
     full?.once('drain', this.#empty)
+  }
+
+  get #isOld(): boolean {
+    return this.#subscription.settings.now() >= this.#end
   }
 
   /** By somebody else: it may take long until all of it is sent, and nothing may come behind it. */
