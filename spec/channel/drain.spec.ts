@@ -7,6 +7,7 @@ import { ManualClock } from '../support/manual-clock.js'
 import { type Served, serve } from '../support/serve.js'
 
 const events = { accept: 'text/event-stream' }
+const lines = { accept: 'application/x-ndjson' }
 const now = { rate: Number.POSITIVE_INFINITY }
 
 describe('a channel that is drained', () => {
@@ -50,6 +51,13 @@ describe('a channel that is drained', () => {
     assert.equal(nothing.status, 503)
     assert.match(nothing.headers['retry-after'] ?? '', /^\d+$/)
     assert.equal((await served.get(`/?cursor=${cursor}&wait=0`)).status, 204)
+
+    for (const headers of [events, lines]) {
+      const refused = await served.get(`/?cursor=${cursor}`, headers)
+      assert.equal(refused.status, 503)
+      assert.match(refused.headers['retry-after'] ?? '', /^\d+$/)
+    }
+    assert.equal(channel.size, 0)
 
     const stream = await follow(`${served.url}/?cursor=${id}`, events)
     await until(() => stream.ended)

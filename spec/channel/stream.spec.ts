@@ -3,7 +3,14 @@ import { request } from 'node:http'
 import { connect } from 'node:net'
 import Koa from 'koa'
 import compress from 'koa-compress'
-import { Channel, type ChannelOptions, continuations } from '../../src/index.js'
+import {
+  Channel,
+  type ChannelOptions,
+  type ContinuationsOptions,
+  continuations,
+  type Log,
+  MemoryLog,
+} from '../../src/index.js'
 import { type Following, follow } from '../support/following.js'
 import { turn, until } from '../support/gate.js'
 import { ManualClock } from '../support/manual-clock.js'
@@ -18,12 +25,16 @@ describe('a channel that is streamed', () => {
   let clock: ManualClock
   afterEach(() => served.close())
 
-  async function open(options: ChannelOptions = {}, prepare: (app: Koa) => void = () => {}): Promise<void> {
+  async function open(
+    options: ChannelOptions = {},
+    prepare: (app: Koa) => void = () => {},
+    boundary: ContinuationsOptions = {},
+  ): Promise<void> {
     clock = new ManualClock()
     channel = new Channel('news', { now: clock.now, ...options })
     const app = new Koa()
     prepare(app)
-    app.use(continuations({ clock }))
+    app.use(continuations({ clock, ...boundary }))
     app.use(channel.subscriber())
     served = await serve(app)
   }
@@ -119,6 +130,47 @@ describe('a channel that is streamed', () => {
     await again.holds('"data":4')
     assert.deepEqual(JSON.parse(again.text.split('\n')[0] as string), { gap: true, cursor: `${epoch}-2` })
     again.close()
+  })
+
+  it('over a limit a stream is refused by its status, and when it may come again; what is new it gets all the same', async () => {
+    await open({}, undefined, { limits: { total: 1 } })
+    const one = await follow(served.url, events)
+    await waiting()
+    for (const headers of [events, lines]) {
+      const answer = await served.get('/', headers)
+      assert.equal(answer.status, 503)
+      assert.match(answer.headers['retry-after'] ?? '', /^\d+$/)
+      assert.equal(answer.headers['content-type'], 'text/plain; charset=utf-8')
+      assert.deepEqual([channel.size, channel.waiters.size], [1, 1])
+    }
+    await channel.publish(1)
+    const news = await served.get('/?cursor=0', events)
+    assert.equal(news.status, 200)
+    assert.match(news.body, /data: 1\n\n$/)
+    await one.holds('data: 1\n\n')
+    one.close()
+    await waiting(0)
+    const next = await follow(served.url, events)
+    assert.equal(next.response.statusCode, 200)
+    next.close()
+  })
+
+  it('one that is too old before it has begun is an empty stream', async () => {
+    const memory = new MemoryLog()
+    const slow: Log = Object.assign(Object.create(memory) as Log, {
+      tail: memory.tail.bind(memory),
+      read(...args: Parameters<Log['read']>) {
+        clock.advance(10_000)
+        return memory.read(...args)
+      },
+    })
+    await open({ stream: { age: 10_000 }, log: slow })
+    const stream = await follow(served.url, events)
+    assert.equal(stream.response.statusCode, 200)
+    await waiting()
+    clock.advance(1)
+    await until(() => stream.ended)
+    assert.match(stream.text, /^id: \w+-0\n\n$/)
   })
 
   it('a heartbeat comes when nothing else does', async () => {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import type { Socket } from 'node:net'
 import Koa from 'koa'
-import { type ConnectOptions, connect, type Message } from '../../src/client/index.js'
-import { Channel, Hub, MemoryLog } from '../../src/index.js'
+import { type ConnectionError, type ConnectOptions, connect, type Message } from '../../src/client/index.js'
+import { Channel, continuations, Hub, MemoryLog } from '../../src/index.js'
 import { turn, until } from '../support/gate.js'
 import { ManualClock } from '../support/manual-clock.js'
 import { type Served, serve } from '../support/serve.js'
@@ -15,9 +15,11 @@ describe('the client and a channel', () => {
     await served.close()
   })
 
-  const open = async (handler: Koa.Middleware): Promise<Set<Socket>> => {
+  const open = async (...handlers: Koa.Middleware[]): Promise<Set<Socket>> => {
     manual = new ManualClock()
-    served = await serve(new Koa().use(handler))
+    const app = new Koa()
+    for (const handler of handlers) app.use(handler)
+    served = await serve(app)
     const sockets = new Set<Socket>()
     served.server.on('connection', (socket) => {
       sockets.add(socket)
@@ -157,6 +159,32 @@ describe('the client and a channel', () => {
       assert.deepEqual([messages.map(({ data }) => data), gaps], [[1, 2], []])
       connection.close()
       await old.close()
+    })
+  }
+
+  for (const transport of ['poll', 'sse'] as const) {
+    it(`a server that holds nobody more: the client comes when it is told to: ${transport}`, async () => {
+      const channel = new Channel('news')
+      await open(continuations({ limits: { total: 1 } }), channel.subscriber())
+      const first = follow({ transport })
+      await until(() => channel.waiters.size === 1)
+      const { connection, messages } = follow({ transport })
+      const { detail } = await new Promise<CustomEvent<ConnectionError>>((resolve) =>
+        connection.addEventListener('error', resolve),
+      )
+      const { retryAfter = 0 } = detail
+      assert.deepEqual([detail.status, detail.final, connection.state], [503, false, 'waiting'])
+      assert.ok(retryAfter >= 1_000 && retryAfter <= 10_000, `${retryAfter}`)
+      first.connection.close()
+      await until(() => channel.size === 0)
+      manual.advance(retryAfter - 1)
+      for (let turns = 0; turns < 5; turns++) await turn()
+      assert.equal(channel.size, 0)
+      manual.advance(1)
+      await until(() => channel.waiters.size === 1)
+      await channel.publish(1)
+      await until(() => messages.length === 1)
+      connection.close()
     })
   }
 

@@ -60,10 +60,12 @@ class Stream implements Listening {
   readonly #subscription: Subscription
   readonly #format: Format
   readonly #end: number
+  /** The head is written: until then it can be refused by its status. */
+  #begun = false
   /** Bytes. */
   #sent = 0
   /** When it was written to. */
-  #last = 0
+  #last: number
   /** It waits, and what comes is written meanwhile. */
   #listens = false
   /** What comes is on its way from the log. */
@@ -76,28 +78,40 @@ class Stream implements Listening {
     this.#continuation = subscription.ctx.continuation
     this.#subscription = subscription
     this.#format = format
-    this.#end = subscription.settings.now() + subscription.settings.stream.age
+    this.#last = subscription.settings.now()
+    this.#end = this.#last + subscription.settings.stream.age
   }
 
   /** One function and no more: what waits in each is kept for as long as the stream. */
   async run(): Promise<void> {
     const subscription = this.#subscription
     const { ctx, settings } = subscription
-    const { heartbeat, bytes } = settings.stream
+    const { heartbeat } = settings.stream
     const { res } = ctx
     const format = this.#format
-    const first = await subscription.read(PAGE)
-    this.#begin()
     try {
+      const first = await subscription.read(PAGE)
       // a batch that says where it begins needs no start of its own
       const start = (subscription.named ? format.named : '') + (first.gap ? '' : format.start(first.start))
-      let going = await this.#write(Buffer.concat([Buffer.from(start), format.of(first).bytes]))
-      for (let news = first.news; going && this.#sent < bytes && !this.#isOld && !this.#isEnded; ) {
+      let going = true
+      if (first.news) {
+        this.#begin()
+        going = await this.#write(Buffer.concat([Buffer.from(start), format.of(first).bytes]))
+      }
+      for (let news = first.news; going && !(this.#begun && this.#isOver); ) {
         if (!news) {
           const last = this.#last
           const left = Math.min(last + heartbeat, this.#end) - settings.now()
           this.#listens = true
-          const outcome = await subscription.listen(Math.max(1, left), this)
+          const waiting = subscription.listen(Math.max(1, left), this)
+          if (!this.#begun) {
+            // who may not wait is told so by the status: that is known before anything is written
+            if (this.#continuation.phase !== 'suspended') await waiting
+            this.#begin()
+            this.#written(start.length, write(res, start))
+            if (this.#full !== undefined) this.#continuation.resume()
+          }
+          const outcome = await waiting
           this.#listens = false
           subscription.unlisten()
           if (outcome === 'completed' || outcome === 'disconnected') break
@@ -119,6 +133,7 @@ class Stream implements Listening {
         going = await this.#write(format.of(batch).bytes)
       }
     } catch (error) {
+      if (!this.#begun) throw error
       if (error instanceof DrainError && !this.#isEnded) {
         res.write(format.retry(Math.ceil((0.5 + 2 * settings.random()) * 1_000)))
       }
@@ -127,11 +142,12 @@ class Stream implements Listening {
     } finally {
       this.#listens = false
       subscription.unlisten()
-      res.end()
+      if (this.#begun) res.end()
     }
   }
 
   #begin(): void {
+    this.#begun = true
     const { ctx } = this.#subscription
     const { res } = ctx
     ctx.respond = false
@@ -172,6 +188,10 @@ class Stream implements Listening {
 
   get #isOld(): boolean {
     return this.#subscription.settings.now() >= this.#end
+  }
+
+  get #isOver(): boolean {
+    return this.#sent >= this.#subscription.settings.stream.bytes || this.#isOld || this.#isEnded
   }
 
   /** By somebody else: it may take long until all of it is sent, and nothing may come behind it. */
