@@ -319,5 +319,79 @@ describe('a channel that is polled', () => {
       await channel.publish(1)
       assert.equal((await bob).status, 200)
     })
+
+    it('drop() answers 403 to one that is woken already, and has its turn still to come', async () => {
+      await open()
+      const asking = served.get('/')
+      await waiting()
+      assert.equal((await channel.publish('secret')).woken, 1)
+      assert.equal(channel.size, 1)
+      assert.equal(
+        channel.drop(() => true),
+        1,
+      )
+      const answer = await asking
+      assert.deepEqual([answer.status, JSON.parse(answer.body).error.code], [403, 'ERR_FORBIDDEN'])
+      assert.deepEqual([channel.size, served.errors], [0, []])
+    })
+
+    it('drop() answers 403 to one that is being asked for after it was woken', async () => {
+      const asked: { open(): void }[] = []
+      await open({
+        authorize: async () => {
+          const held = gate()
+          asked.push(held)
+          await held
+        },
+      })
+      const asking = served.get('/')
+      await until(() => asked.length === 1)
+      asked[0]?.open()
+      await waiting()
+      await channel.publish('secret')
+      await until(() => asked.length === 2)
+      assert.equal(
+        channel.drop(() => true),
+        1,
+      )
+      asked[1]?.open()
+      const answer = await asking
+      assert.deepEqual([answer.status, JSON.parse(answer.body).error.code], [403, 'ERR_FORBIDDEN'])
+      assert.equal(channel.size, 0)
+    })
+
+    it('drop() answers 403 to one whose time is up, and to one that reads', async () => {
+      let through = gate()
+      through.open()
+      const memory = new MemoryLog()
+      const slow: Log = Object.assign(Object.create(memory) as Log, {
+        append: memory.append.bind(memory),
+        tail: memory.tail.bind(memory),
+        async read(...args: Parameters<Log['read']>) {
+          await through
+          return memory.read(...args)
+        },
+      })
+      await open({ log: slow, hold: 10_000 })
+      const late = served.get('/')
+      await waiting()
+      clock.advance(10_000)
+      channel.drop(() => true)
+      assert.equal((await late).status, 403)
+      through = gate()
+      const reading = [
+        served.get('/?cursor=another-1'),
+        served.get('/?cursor=another-2', { accept: 'text/event-stream' }),
+      ]
+      await until(() => channel.size === 2)
+      assert.equal(
+        channel.drop(() => true),
+        2,
+      )
+      through.open()
+      for (const { status, body } of await Promise.all(reading)) {
+        assert.deepEqual([status, JSON.parse(body).error.code], [403, 'ERR_FORBIDDEN'])
+      }
+    })
   })
 })

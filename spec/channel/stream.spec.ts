@@ -12,7 +12,7 @@ import {
   MemoryLog,
 } from '../../src/index.js'
 import { type Following, follow } from '../support/following.js'
-import { turn, until } from '../support/gate.js'
+import { gate, turn, until } from '../support/gate.js'
 import { ManualClock } from '../support/manual-clock.js'
 import { type Served, serve } from '../support/serve.js'
 
@@ -417,6 +417,37 @@ describe('a channel that is streamed', () => {
       assert.equal(asked, 1 + n)
     }
     stream.close()
+  })
+
+  it('drop() ends one that is woken, or is being asked for, in good order, and it is told nothing more', async () => {
+    const asked: { open(): void }[] = []
+    await open({
+      authorize: async () => {
+        const held = gate()
+        asked.push(held)
+        await held
+      },
+    })
+    for (const moment of ['woken', 'asked for']) {
+      const before = asked.length
+      const following = follow(served.url, events)
+      await until(() => asked.length === before + 1)
+      asked[before]?.open()
+      const stream = await following
+      await waiting()
+      await channel.publish('secret')
+      if (moment === 'asked for') await until(() => asked.length === before + 2)
+      assert.equal(
+        channel.drop(() => true),
+        1,
+      )
+      asked[before + 1]?.open()
+      await until(() => stream.ended)
+      assert.equal(asked.length, moment === 'woken' ? before + 1 : before + 2)
+      assert.equal(stream.response.complete, true, moment)
+      assert.match(stream.text, /^id: \w+-\d\n\n$/, moment)
+    }
+    assert.deepEqual([channel.size, served.errors], [0, []])
   })
 
   it('drop() ends a stream at once, and close() all of them', async () => {

@@ -25,6 +25,8 @@ type Continuation = Koa.Context['continuation']
 /** @internal Where a request stands among those of a channel. */
 export class Seat extends Chained<Seat> {
   readonly continuation: Continuation
+  /** What it was sent away with while it did not wait. */
+  dismissal: ChannelError | undefined
 
   constructor(continuation: Continuation) {
     super()
@@ -150,19 +152,21 @@ export class Channel {
   }
 
   /**
-   * Sends away those requests of this channel that `whom` picks: a poll is answered 403, a stream ends. It is up to
+   * Sends away those requests of this channel that `whom` picks: a poll is answered 403, a stream ends behind what is
+   * written. One that is just being asked for, or reads, goes when that is done, and is told nothing more. It is up to
    * `authorize` that they stay away.
    *
    * @returns how many
    */
   drop(whom: (ctx: Koa.Context) => boolean): number {
     let dropped = 0
-    for (const { continuation } of [...this.#here]) {
+    for (const seat of [...this.#here]) {
+      const { continuation } = seat
       if (!whom(continuation.context)) continue
       dropped++
       const error = new ChannelError(403, 'ERR_FORBIDDEN', 'You were sent away')
-      // one that is not waiting is just being written to
-      if (!continuation.isSuspended() || !continuation.fail(error)) continuation.context.res.destroy()
+      // one that is woken, is asked for, or reads finds it before it is told anything
+      if (!continuation.isSuspended() || !continuation.fail(error)) seat.dismissal = error
     }
     return dropped
   }

@@ -18,6 +18,7 @@ export async function poll(subscription: Subscription, { wait, prefers }: Asked)
     const left = end - now()
     // nothing is set before the wait that would have to be kept for as long
     if (batch.news || left <= 0 || (await subscription.wait(left)) !== 'resumed') {
+      subscription.stay()
       answer(ctx, batch)
       return
     }

@@ -95,6 +95,7 @@ class Stream implements Listening {
       const start = (subscription.named ? format.named : '') + (first.gap ? '' : format.start(first.start))
       let going = true
       if (first.news) {
+        subscription.stay()
         this.#begin()
         going = await this.#write(Buffer.concat([Buffer.from(start), format.of(first).bytes]))
       }
@@ -130,6 +131,7 @@ class Stream implements Listening {
         // a backlog may take its reader long: before each page, and not only before what comes
         const authorizing = subscription.authorize()
         if (authorizing !== undefined) await authorizing
+        subscription.stay()
         going = await this.#write(format.of(batch).bytes)
       }
     } catch (error) {
@@ -216,6 +218,7 @@ class Stream implements Listening {
         ctx.res.destroy()
         return false
       }
+      this.#subscription.stay()
     }
     return true
   }

@@ -60,8 +60,14 @@ export class Subscription {
     for (const seat of this.#seats) seat.chain?.delete(seat)
   }
 
+  /** Before it is told anything. @throws {ChannelError} 403 `ERR_FORBIDDEN` where it was sent away while it did not wait */
+  stay(): void {
+    for (const { dismissal } of this.#seats) if (dismissal !== undefined) throw dismissal
+  }
+
   /** Nothing to wait for where nobody is to be asked. @throws {ChannelError} 403 `ERR_FORBIDDEN` */
   authorize(): Promise<void> | undefined {
+    this.stay()
     return this.settings.authorize === undefined ? undefined : this.#ask(this.settings.authorize)
   }
 
@@ -109,8 +115,11 @@ export class Subscription {
   /**
    * Waits for a channel to grow. Call it at once when `read` has found nothing: where a channel has grown since that
    * `read` began, it does not wait; nor where one was closed meanwhile, which has sent home those that waited.
+   *
+   * @throws {ChannelError} as `stay` does
    */
   wait(ms: number): Outcome | Promise<Outcome> {
+    this.stay()
     const known = this.#known
     if (known !== undefined) return known
     const { continuation } = this.ctx
@@ -126,6 +135,7 @@ export class Subscription {
   listen(ms: number, listening: Listening): Outcome | Promise<Outcome> {
     const { authorize, clientId } = this.settings
     if (authorize !== undefined || clientId !== undefined) return this.wait(ms)
+    this.stay()
     const known = this.#known
     if (known !== undefined) return known
     const { continuation } = this.ctx
