@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
+import { MessageChannel } from 'node:worker_threads'
 import Koa from 'koa'
 import { Channel, type ChannelOptions, continuations, type Log, MemoryLog } from '../../src/index.js'
+import { LogOwner, PortLog } from '../../src/log/port/index.js'
 import { gate, until } from '../support/gate.js'
 import { ManualClock } from '../support/manual-clock.js'
 import { type Answer, type Served, serve } from '../support/serve.js'
@@ -206,6 +208,61 @@ describe('a channel that is polled', () => {
       await served.close()
     }
     await open()
+  })
+
+  it('a request that is woken counts for one message, whether the log rings before or after it has answered', async () => {
+    const memory = new MemoryLog()
+    const through = gate()
+    let ring: () => void = () => {}
+    const remote: Log = Object.assign(Object.create(memory) as Log, {
+      read: memory.read.bind(memory),
+      async append(...args: Parameters<Log['append']>) {
+        const position = await memory.append(...args)
+        await through
+        return position
+      },
+      async tail(_channel: string, bell: () => void) {
+        ring = bell
+        return () => {}
+      },
+    })
+    await open({ log: remote })
+    const one = served.get('/')
+    await waiting()
+    const publishing = [1, 2, 3].map((n) => channel.publish(n))
+    ring()
+    await one
+    through.open()
+    const receipts = await Promise.all(publishing)
+    assert.deepEqual(
+      receipts.map(({ woken }) => woken),
+      [1, 0, 0],
+    )
+    // of those that are woken for what others publish nobody is counted later
+    const last = served.get('/')
+    await waiting()
+    await memory.append('news', { data: '4' }, { messages: 10, bytes: 1_000, age: 1_000 })
+    ring()
+    await last
+    assert.equal((await channel.publish(5)).woken, 0)
+  })
+
+  it('of messages that are published at the same time over a port, each request that they wake counts once', async () => {
+    const { port1, port2 } = new MessageChannel()
+    const stop = new LogOwner(new MemoryLog()).serve(port1)
+    const log = new PortLog(port2)
+    await open({ log })
+    const asking = [served.get('/'), served.get('/')]
+    await waiting(2)
+    const receipts = await Promise.all([1, 2, 3].map((n) => channel.publish(n)))
+    assert.equal(
+      receipts.reduce((sum, { woken }) => sum + woken, 0),
+      2,
+    )
+    await Promise.all(asking)
+    await log.close()
+    stop()
+    port1.close()
   })
 
   it('a ring for nothing wakes nobody for good: the poll goes on to its own end', async () => {

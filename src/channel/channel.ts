@@ -34,6 +34,12 @@ export class Seat extends Chained<Seat> {
   }
 }
 
+/** A message that is on its way into the log. */
+class Publishing extends Chained<Publishing> {
+  /** How many requests were woken for it. */
+  woken = 0
+}
+
 /** A half of a character, with no other half beside it: nothing can carry it as text. */
 const half = /\p{Surrogate}/u
 
@@ -68,7 +74,8 @@ export class Channel {
   /** Of its own subscribers, however many handlers there are of them. */
   #feed: Feed | undefined
   #growth = 0
-  #woken = 0
+  /** In order of their calls. */
+  readonly #publishing = new Chain<Publishing>()
   #tailing: Promise<() => void> | undefined
   /** The log rings. */
   #rings = false
@@ -105,7 +112,8 @@ export class Channel {
    * Appends a message, and wakes whoever waits.
    *
    * @param data anything that JSON can hold
-   * @returns the message's id, and how many requests were woken in this process
+   * @returns the message's id, and how many requests were woken in this process: each counts for one message, of several
+   *   that are published at the same time for the first
    * @throws {TypeError} `ERR_INVALID_OPTION` for options that are not known or no object
    * @throws {ChannelError} `ERR_UNSERIALISABLE`, `ERR_INVALID_EVENT`, `ERR_MESSAGE_TOO_LARGE`; rejects with what the log
    *   rejects with
@@ -114,11 +122,16 @@ export class Channel {
     checkOptions('publish()', options, ['event'])
     const { log, backlog } = this.#settings
     const message = messageOf(data, options.event, backlog.bytes)
-    const before = this.#woken
-    const { epoch, seq } = await log.append(this.name, message, backlog)
-    // the log rings by itself, soon; who waits here need not wait for that
-    this.#ring()
-    return { id: `${epoch}-${seq}`, woken: this.#woken - before }
+    const publishing = new Publishing()
+    this.#publishing.push(publishing)
+    try {
+      const { epoch, seq } = await log.append(this.name, message, backlog)
+      // the log rings by itself, soon; who waits here need not wait for that
+      publishing.woken += this.#ring()
+      return { id: `${epoch}-${seq}`, woken: publishing.woken }
+    } finally {
+      this.#publishing.delete(publishing)
+    }
   }
 
   /**
@@ -226,7 +239,7 @@ export class Channel {
   }
 
   async #readied(): Promise<void> {
-    this.#tailing ??= this.log.tail(this.name, () => this.#ring())
+    this.#tailing ??= this.log.tail(this.name, () => this.#rung())
     const tailing = this.#tailing
     try {
       await tailing
@@ -270,15 +283,24 @@ export class Channel {
     return fan
   }
 
-  #ring(): void {
+  /** By the log, which does not say for which message. */
+  #rung(): void {
+    const woken = this.#ring()
+    const { first } = this.#publishing
+    if (first !== undefined) first.woken += woken
+  }
+
+  /** @returns how many it woke */
+  #ring(): number {
     this.#growth++
     for (const feed of this.#feeds) feed.forget()
     let listening = 0
+    let woken = 0
     for (const fan of this.#fans) {
       listening += fan.size
-      this.#woken += fan.grown()
+      woken += fan.grown()
     }
     // all at once is quicker
-    this.#woken += listening === 0 ? this.waiters.broadcast() : this.waiters.resume()
+    return woken + (listening === 0 ? this.waiters.broadcast() : this.waiters.resume())
   }
 }

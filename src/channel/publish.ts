@@ -7,7 +7,7 @@ import { ChannelError } from './errors.js'
 export interface Receipt {
   /** Of the message, unique in the channel; where the next one follows. */
   readonly id: string
-  /** How many requests it woke in this process. */
+  /** How many requests it woke in this process; what several that are published at the same time wake counts once. */
   readonly woken: number
 }
 
