@@ -223,7 +223,7 @@ export class Channel {
 
   /** @internal A reader that is told when what it has read is no longer all there is. */
   feed(named: boolean): Feed {
-    const feed = new Feed(named)
+    const feed = new Feed(named, this.#settings)
     this.#feeds.add(feed)
     return feed
   }

@@ -34,7 +34,7 @@ export class Hub implements Iterable<Channel> {
   readonly #settings: ChannelSettings
   readonly #perRequest: number
   readonly #channels = new Map<string, Channel>()
-  readonly #feed = new Feed(true)
+  readonly #feed: Feed
   #draining = false
 
   /** @throws {TypeError | RangeError} `ERR_INVALID_OPTION` for options not known, of the wrong type or out of range */
@@ -44,6 +44,7 @@ export class Hub implements Iterable<Channel> {
     checkCount('perRequest', perRequest, 1)
     this.#options = { ...others, log: this.#settings.log }
     this.#perRequest = perRequest
+    this.#feed = new Feed(true, this.#settings)
   }
 
   /** How many channels there are. */

@@ -7,7 +7,10 @@ import { MemoryLog } from '../log/memory.js'
 export type Authorize = (ctx: Koa.Context, channel: string) => unknown
 
 export interface ChannelOptions {
-  /** How much is kept for those who come back: messages (1 000), bytes (1 MiB), age in milliseconds (1 h). */
+  /**
+   * How much is kept for those who come back: messages (1 000), bytes (1 MiB), age in milliseconds (1 h). One that is older may
+   * still be given for a hundredth of that age, and a second at most.
+   */
   backlog?: { messages?: number | undefined; bytes?: number | undefined; age?: number | undefined } | undefined
   /** Milliseconds that a long poll is held at most. Default 25 000: below the 30 s after which some proxies cut. */
   hold?: number | undefined
