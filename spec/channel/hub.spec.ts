@@ -203,6 +203,7 @@ describe('bad input to a channel', () => {
     nothing: ['', 400, 'ERR_INVALID_MESSAGE'],
     'an event of two lines': ['{"data":1,"event":"a\\nb"}', 400, 'ERR_INVALID_EVENT'],
     'an event named gap': ['{"data":1,"event":"gap"}', 400, 'ERR_INVALID_EVENT'],
+    'an event that ends within a character': ['{"data":1,"event":"a\\ud800"}', 400, 'ERR_INVALID_EVENT'],
     'an event that is a number': ['{"data":1,"event":5}', 400, 'ERR_INVALID_EVENT'],
     'a message larger than the backlog': [`{"data":"${'x'.repeat(1_000)}"}`, 413, 'ERR_MESSAGE_TOO_LARGE'],
     'a body larger than any message': [`{"data":"${'x'.repeat(100_000)}"}`, 413, 'ERR_MESSAGE_TOO_LARGE'],
@@ -221,8 +222,19 @@ describe('bad input to a channel', () => {
     for (const data of [undefined, () => {}, Symbol('s'), 1n, circular]) {
       await assert.rejects(channel.publish(data), { code: 'ERR_UNSERIALISABLE' })
     }
+    for (const thrown of [undefined, null, 'no', 5, new Error('no')]) {
+      const data = {
+        toJSON() {
+          throw thrown
+        },
+      }
+      await assert.rejects(channel.publish(data), { code: 'ERR_UNSERIALISABLE', cause: thrown })
+    }
     await assert.rejects(channel.publish('x'.repeat(1_000)), { code: 'ERR_MESSAGE_TOO_LARGE', status: 413 })
-    await assert.rejects(channel.publish(1, { event: '' }), { code: 'ERR_INVALID_EVENT' })
+    for (const event of ['', '\ud800', '\udc00 a', 'a\udc00']) {
+      await assert.rejects(channel.publish(1, { event }), { code: 'ERR_INVALID_EVENT' })
+    }
+    assert.equal((await channel.publish(1, { event: 'žluť 🥊' })).woken, 0)
     for (const options of ['sale', null, { type: 'sale' }, 5]) {
       await assert.rejects(channel.publish(1, options as object), { name: 'TypeError', code: 'ERR_INVALID_OPTION' })
     }

@@ -16,7 +16,7 @@ import { ChannelError } from './errors.js'
 import { type Ear, Fan } from './fan.js'
 import { Feed } from './feed.js'
 import { type ChannelOptions, type ChannelSettings, channelSettings } from './options.js'
-import { messageOf, publishedBy, type Receipt } from './publish.js'
+import { isWhole, messageOf, publishedBy, type Receipt } from './publish.js'
 import { refusing, subscriberOf } from './serve.js'
 import { Subscription } from './subscription.js'
 
@@ -39,9 +39,6 @@ class Publishing extends Chained<Publishing> {
   /** How many requests were woken for it. */
   woken = 0
 }
-
-/** A half of a character, with no other half beside it: nothing can carry it as text. */
-const half = /\p{Surrogate}/u
 
 /** Under which those wait that listen: they are told of news, not resumed. */
 const LISTENING = Symbol('listening')
@@ -85,7 +82,7 @@ export class Channel {
    * @throws {TypeError | RangeError} `ERR_INVALID_OPTION` for options not known, of the wrong type or out of range
    */
   constructor(name: string, options: ChannelOptions = {}) {
-    if (typeof name !== 'string' || name === '' || half.test(name)) {
+    if (typeof name !== 'string' || name === '' || !isWhole(name)) {
       throw invalid("A channel's name", 'a string of whole characters', name)
     }
     this.name = name

@@ -4,6 +4,14 @@ import type { Message } from '../log/log.js'
 import { sizeOf } from '../log/log.js'
 import { ChannelError } from './errors.js'
 
+/** A half of a character, with no other half beside it: nothing can carry it as text. */
+const half = /\p{Surrogate}/u
+
+/** @internal Every way of the wire, and every log, gives it as it was. */
+export function isWhole(text: string): boolean {
+  return !half.test(text)
+}
+
 export interface Receipt {
   /** Of the message, unique in the channel; where the next one follows. */
   readonly id: string
@@ -16,9 +24,8 @@ export interface Receipt {
  *   `ERR_MESSAGE_TOO_LARGE` for more bytes than the backlog keeps
  */
 export function messageOf(data: unknown, event: unknown, bytes: number): Message {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: those that would end a line of an event stream
-  if (event !== undefined && (typeof event !== 'string' || event === '' || /[\r\n\u0000]/.test(event))) {
-    throw new ChannelError(400, 'ERR_INVALID_EVENT', 'An event is a name in one line, or left out')
+  if (event !== undefined && !isName(event)) {
+    throw new ChannelError(400, 'ERR_INVALID_EVENT', 'An event is a name of whole characters in one line, or left out')
   }
   if (event === GAP) throw new ChannelError(400, 'ERR_INVALID_EVENT', `The event ${GAP} is the channel's own`)
   const message = event === undefined ? { data: serialised(data) } : { event, data: serialised(data) }
@@ -33,17 +40,19 @@ export function messageOf(data: unknown, event: unknown, bytes: number): Message
   return message
 }
 
+function isName(event: unknown): event is string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: those that would end a line of an event stream
+  return typeof event === 'string' && event !== '' && !/[\r\n\u0000]/.test(event) && isWhole(event)
+}
+
 function serialised(data: unknown): string {
   let text: string | undefined
   try {
     text = JSON.stringify(data)
   } catch (cause) {
-    throw new ChannelError(
-      400,
-      'ERR_UNSERIALISABLE',
-      `The data cannot be written as JSON: ${(cause as Error).message}`,
-      { cause },
-    )
+    // a `toJSON` may throw anything
+    const reason = cause instanceof Error ? cause.message : 'its toJSON() throws'
+    throw new ChannelError(400, 'ERR_UNSERIALISABLE', `The data cannot be written as JSON: ${reason}`, { cause })
   }
   if (text === undefined)
     throw new ChannelError(400, 'ERR_UNSERIALISABLE', `The data cannot be written as JSON: it is ${typeof data}`)
