@@ -114,6 +114,32 @@ describe('a channel that is streamed', () => {
     first.close()
   })
 
+  it('data in several lines, as somebody else may append it to the log, is sent in one', async () => {
+    await open()
+    const data = { a: 'two\nlines', b: [1, 2] }
+    const backlog = { messages: 10, bytes: 10_000, age: 10_000 }
+    await channel.log.append('news', { data: JSON.stringify(data, null, 2) }, backlog)
+    await channel.log.append('news', { data: JSON.stringify(data, null, 2).replaceAll('\n', '\r\n') }, backlog)
+    await channel.log.append('news', { data: '[\r1\r]' }, backlog)
+    const stream = await follow(`${served.url}/?cursor=0`, events)
+    const ndjson = await follow(`${served.url}/?cursor=0`, lines)
+    await waiting(2)
+    await stream.holds('1 ]\n\n')
+    await ndjson.holds('1 ]}\n')
+    const sent = [...stream.text.matchAll(/^id: \S+\ndata: (.+)\n\n/gm)].map(([, text]) => JSON.parse(text as string))
+    assert.deepEqual(sent, [data, data, [1]])
+    const [, ...messages] = ndjson.text
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    assert.deepEqual(
+      messages.map((message) => message.data),
+      [data, data, [1]],
+    )
+    stream.close()
+    ndjson.close()
+  })
+
   it('a gap is an event of its own, and its id still finds the first message after it', async () => {
     await open({ backlog: { messages: 2 } })
     const { id } = await channel.publish(1)

@@ -45,11 +45,22 @@ export function batchOf(readings: readonly [string, Reading][], from: Cursor, na
   for (const [channel, { messages, next }] of readings) {
     for (const message of messages) {
       cursor.set(channel, { epoch: next.epoch, seq: message.seq })
-      items.push({ ...message, channel, id: `${next.epoch}-${message.seq}`, place: formatCursor(cursor, named) })
+      items.push({
+        ...message,
+        data: inOneLine(message.data),
+        channel,
+        id: `${next.epoch}-${message.seq}`,
+        place: formatCursor(cursor, named),
+      })
     }
     cursor.set(channel, next)
   }
   return new Written(items, cursor, start, formatCursor(cursor, named), gap, named)
+}
+
+/** Line breaks mean nothing in JSON but between its parts: whoever appends to a log by itself may have put them there. */
+function inOneLine(data: string): string {
+  return data.includes('\n') || data.includes('\r') ? data.replace(/[\r\n]+/g, ' ') : data
 }
 
 class Written implements Batch {
@@ -88,7 +99,6 @@ class Written implements Batch {
       this.#withGap(
         (place) => `id: ${place}\nevent: ${GAP}\ndata: {"gap":true}\n\n`,
         ({ place, event, data, channel }) => {
-          // JSON has no line breaks of its own
           const kind = event === undefined ? '' : `event: ${event}\n`
           const text = this.#named ? `{"channel":${JSON.stringify(channel)},"data":${data}}` : data
           return `id: ${place}\n${kind}data: ${text}\n\n`
