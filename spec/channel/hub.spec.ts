@@ -216,6 +216,18 @@ describe('bad input to a channel', () => {
     })
   }
 
+  it('what is posted may be escaped throughout, as clients do that write ASCII only', async () => {
+    const data = 'Ж'.repeat(490)
+    const escaped = (text: string) =>
+      text.replace(/./gu, (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`)
+    assert.equal((await served.post('/', `{"data":"${escaped(data)}"}`)).status, 202)
+    assert.equal((await served.post('/', `{"data":"${escaped('x'.repeat(990))}"}`)).status, 202)
+    const { messages } = await channel.log.read('news', 'oldest')
+    assert.equal(messages.at(-1)?.data, JSON.stringify('x'.repeat(990)))
+    const long = await served.post('/', `{"data":"${escaped('Ж'.repeat(1_000))}"}`)
+    assert.deepEqual([long.status, JSON.parse(long.body).error.code], [413, 'ERR_MESSAGE_TOO_LARGE'])
+  })
+
   it('publish() of what JSON cannot hold, or of what is too large: rejects with a code', async () => {
     const circular: Record<string, unknown> = {}
     circular['self'] = circular

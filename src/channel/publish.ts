@@ -59,6 +59,9 @@ function serialised(data: unknown): string {
   return text
 }
 
+/** Bytes that a letter may take in JSON: `\u0041`. */
+const ESCAPED = 6
+
 /** The body of a request that publishes: what a parser above has made of it, else JSON read here. */
 export async function publishedBy(ctx: Koa.Context, bytes: number): Promise<{ data: unknown; event: unknown }> {
   const { body } = ctx.request as { body?: unknown }
@@ -79,8 +82,8 @@ async function readJson(ctx: Koa.Context, bytes: number): Promise<unknown> {
   let size = 0
   for await (const chunk of ctx.req as AsyncIterable<Buffer>) {
     size += chunk.length
-    // the data may be as long as is kept, and the rest is the little around it
-    if (size > bytes + 4_096)
+    // the data may be as long as is kept, with every letter of it escaped, and the rest is the little around it
+    if (size > bytes * ESCAPED + 4_096)
       throw new ChannelError(413, 'ERR_MESSAGE_TOO_LARGE', `More than the ${bytes} bytes that are kept`)
     chunks.push(chunk)
   }
