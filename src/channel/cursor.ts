@@ -3,9 +3,10 @@ import type { After, Position } from '../log/log.js'
 import { ChannelError } from './errors.js'
 
 /**
- * Where a reader stands in each channel that it follows. Opaque to clients; fit for a header, a query and an ETag as it is.
+ * Where a reader stands in each channel that it follows. Opaque to clients; fit for a header and an ETag as it is.
  *
- * Of one channel's own subscriber it is `epoch-number`; where a request may follow several, `name:epoch-number,…`.
+ * Of one channel's own subscriber it is `epoch-number`, fit for a query, too; where a request may follow several it is
+ * `name:epoch-number,…` with the names encoded already, and goes into a query encoded once more.
  */
 export type Cursor = ReadonlyMap<string, After>
 
