@@ -146,6 +146,56 @@ describe('a hub of channels', () => {
     assert.equal(hub.size, 0)
   })
 
+  describe('of many channels with long names', () => {
+    const open = async (count: number, letter: string, length: number): Promise<Served> => {
+      await served.close()
+      const own = new Hub()
+      const names = Array.from({ length: count }, (_, place) =>
+        `${letter.repeat(length - 2)}${place + 10}`.slice(-length),
+      )
+      for (const name of names) own.channel(name)
+      served = await serve(new Koa().use(own.subscriber(() => names)))
+      return served
+    }
+
+    for (const [count, letter, length] of [
+      [90, 'a', 100],
+      [90, 'ж', 10],
+      [8, 'ж', 120],
+    ] as const) {
+      it(`${count} of ${length} letters, such as ${letter}: the cursor can be brought back in every way`, async () => {
+        await open(count, letter, length)
+        const { status, headers } = await served.get('/?wait=0')
+        assert.equal(status, 204)
+        const cursor = JSON.parse(headers.etag ?? '') as string
+        for (const [path, carried] of [
+          [`/?wait=0&${new URLSearchParams({ cursor })}`, {}],
+          ['/?wait=0', { 'last-event-id': cursor }],
+          ['/?wait=0', { 'if-none-match': `"${cursor}"` }],
+        ] as const) {
+          const again = await served.get(path, { ...carried, cookie: 'x'.repeat(2_000) })
+          assert.deepEqual([again.status, again.headers.etag], [204, headers.etag])
+        }
+      })
+    }
+
+    for (const [count, letter, length] of [
+      [90, 'a', 130],
+      [90, 'ж', 20],
+      [8, 'ж', 170],
+    ] as const) {
+      it(`${count} of ${length} letters, such as ${letter}: 400 ERR_CURSOR_TOO_LONG, in whichever way`, async () => {
+        await open(count, letter, length)
+        for (const accept of ['application/json', 'text/event-stream', 'application/x-ndjson']) {
+          const { status, body, headers } = await served.get('/', { accept })
+          assert.deepEqual([status, JSON.parse(body).error.code], [400, 'ERR_CURSOR_TOO_LONG'])
+          assert.equal(headers.etag, undefined)
+        }
+        assert.deepEqual(served.errors, [])
+      })
+    }
+  })
+
   const refused: Record<string, [path: string, status: number, code: string]> = {
     'an unknown channel': ['/?name=nowhere', 404, 'ERR_UNKNOWN_CHANNEL'],
     'too many channels': ['/?name=a&name=b&name=c&name=d', 400, 'ERR_TOO_MANY_CHANNELS'],

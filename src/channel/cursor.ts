@@ -13,6 +13,24 @@ export type Cursor = ReadonlyMap<string, After>
 /** Longer than any that was ever given out for a reasonable number of channels. */
 const LONGEST = 16_384
 
+/** Bytes in a query. Node takes 16 KiB as the whole head of a request: the rest is for the path, cookies and all else. */
+const CARRIED = 12_288
+
+/**
+ * Looks whether a client can come back with this cursor, in whichever way. One that could not would be refused by its server
+ * then, and not know why.
+ *
+ * @throws {ChannelError} 400 `ERR_CURSOR_TOO_LONG`
+ */
+export function checkCarried(cursor: string): void {
+  // a letter of it takes three bytes at most
+  if (cursor.length * 3 <= CARRIED) return
+  const { length } = encodeURIComponent(cursor)
+  if (length <= CARRIED) return
+  const message = `The cursor of these channels has ${length} bytes in a query, and ${CARRIED} at most can be carried`
+  throw new ChannelError(400, 'ERR_CURSOR_TOO_LONG', `${message}: follow fewer at once, or give them shorter names`)
+}
+
 /** @param named whether the names of the channels are part of it */
 export function formatCursor(cursor: Cursor, named: boolean): string {
   const texts: string[] = []

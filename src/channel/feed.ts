@@ -1,7 +1,7 @@
 import type { Reading } from '../log/log.js'
 import { type Batch, batchOf } from './batch.js'
 import type { Channel } from './channel.js'
-import { type Cursor, formatCursor, parseCursor } from './cursor.js'
+import { type Cursor, checkCarried, formatCursor, parseCursor } from './cursor.js'
 import type { ChannelSettings } from './options.js'
 
 /**
@@ -121,7 +121,9 @@ export class Feed {
         return [name, await log.read(name, cursor.get(name) ?? 'now', bytes)]
       }),
     )
-    return batchOf(readings, cursor, this.named)
+    const batch = batchOf(readings, cursor, this.named)
+    checkCarried(batch.place)
+    return batch
   }
 }
 

@@ -9,7 +9,10 @@ import { refusing, subscriberOf } from './serve.js'
 import { Subscription } from './subscription.js'
 
 export interface HubOptions extends ChannelOptions {
-  /** How many channels one request may follow. Default 100. */
+  /**
+   * How many channels one request may follow. Default 100. Their cursor must fit into a request, too: it may have 12 KiB in a
+   * query, where a name is encoded twice. That is enough for 100 names of 100 ASCII letters, or of 10 Cyrillic ones.
+   */
   perRequest?: number | undefined
 }
 
@@ -77,8 +80,8 @@ export class Hub implements Iterable<Channel> {
    * A handler that serves those who follow the channels that `names` says.
    *
    * Messages carry the name of their channel. A channel that the client's cursor does not know is followed from now. It
-   * answers 404 `ERR_UNKNOWN_CHANNEL` for a name that `channel()` was never called with, 400 `ERR_TOO_MANY_CHANNELS` and
-   * 400 `ERR_NO_CHANNEL`.
+   * answers 404 `ERR_UNKNOWN_CHANNEL` for a name that `channel()` was never called with, 400 `ERR_TOO_MANY_CHANNELS`,
+   * 400 `ERR_NO_CHANNEL`, and 400 `ERR_CURSOR_TOO_LONG` where no request could bring their cursor back.
    */
   subscriber(names: Names): Koa.Middleware {
     checkFunction('names', names)
