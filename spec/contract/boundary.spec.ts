@@ -5,7 +5,8 @@ import Koa from 'koa'
 import compose from 'koa-compose'
 import mount from 'koa-mount'
 import { type Continuation, ContinuationManager, continuations, getContinuation, suspendable } from '../../src/index.js'
-import { until } from '../support/gate.js'
+import { gate, until } from '../support/gate.js'
+import { forEachKoa } from '../support/koas.js'
 import { type Served, serve } from '../support/serve.js'
 
 describe('the re-dispatch boundary', () => {
@@ -121,6 +122,240 @@ describe('the re-dispatch boundary', () => {
     clients.broadcast()
     assert.equal((await asking).body, 'both')
     assert.deepEqual(ran, ['between', 'between', 'inner', 'inner'])
+  })
+
+  describe('a suspension of what stands between two boundaries is not for the inner one', () => {
+    forEachKoa((_, Koa) => {
+      /** Below `continuations()`, `between`; below that, in a boundary of its own, `inner`. */
+      async function nested(between: Koa.Middleware, ...inner: Koa.Middleware[]): Promise<void> {
+        const app = new Koa()
+        served = await serve(
+          app
+            .use(continuations())
+            .use(between)
+            .use(suspendable(...inner)),
+        )
+      }
+      const answer: Koa.Middleware = (ctx) => {
+        ran.push('inner')
+        ctx.body = 'inner'
+      }
+      const only = (): Continuation => [...clients][0] as Continuation
+
+      it('wait(), then next(): it waits on, and is resumed', async () => {
+        await nested(async ({ continuation }, next) => {
+          const waiting = continuation.wait()
+          clients.stash(continuation)
+          await next()
+          ran.push('inner has returned')
+          ran.push(await waiting)
+        }, answer)
+        const asking = served.get('/')
+        await until(() => ran.includes('inner has returned'))
+        const continuation = only()
+        assert.deepEqual([continuation.phase, continuation.isInitial()], ['suspended', true])
+        assert.equal(continuation.resume(), true)
+        assert.equal((await asking).body, 'inner')
+        assert.deepEqual(ran, ['inner', 'inner has returned', 'resumed'])
+      })
+
+      it('wait(), resumed before the inner handler returns: resumed all the same', async () => {
+        await nested(
+          async ({ continuation }, next) => {
+            const waiting = continuation.wait()
+            await next()
+            ran.push(await waiting)
+          },
+          (ctx) => {
+            assert.equal(ctx.continuation.resume(), true)
+            ctx.body = ctx.continuation.phase
+          },
+        )
+        assert.equal((await served.get('/')).body, 'woken')
+        assert.deepEqual(ran, ['resumed'])
+      })
+
+      it('wait(), completed meanwhile: what comes after the inner handler still belongs to the dispatch', async () => {
+        await nested(
+          async ({ continuation }, next) => {
+            const waiting = continuation.wait()
+            await next()
+            ran.push(await waiting, `initial: ${continuation.isInitial()}`)
+          },
+          (ctx) => {
+            ctx.body = 'sent'
+            assert.equal(ctx.continuation.complete(), true)
+          },
+        )
+        assert.equal((await served.get('/')).body, 'sent')
+        assert.deepEqual(ran, ['completed', 'initial: true'])
+      })
+
+      it('wait() in a loop, around next() each time', async () => {
+        const inner = suspendable(answer)
+        await nested(async (ctx) => {
+          const { continuation } = ctx
+          for (let turn = 0; turn < 3; turn++) {
+            const waiting = continuation.wait()
+            clients.stash(continuation)
+            await inner(ctx, () => Promise.resolve())
+            ran.push(await waiting)
+          }
+        }, answer)
+        const asking = served.get('/')
+        for (let turn = 0; turn < 3; turn++) {
+          await until(() => clients.size === 1 && ran.length === 2 * turn + 1)
+          clients.broadcast()
+        }
+        assert.equal((await asking).body, 'inner')
+        assert.deepEqual(ran, ['inner', 'resumed', 'inner', 'resumed', 'inner', 'resumed'])
+      })
+
+      for (const how of ['returns', 'leaves by undispatch()'] as const) {
+        it(`suspend(), then next() to what ${how}: the outer one dispatches all of it again`, async () => {
+          await nested(
+            async ({ continuation }, next) => {
+              ran.push('between')
+              if (continuation.isInitial()) {
+                continuation.suspend()
+                clients.stash(continuation)
+              }
+              await next()
+              ran.push('between ends')
+            },
+            (ctx, next) => {
+              answer(ctx, next)
+              if (how !== 'returns' && ctx.continuation.isInitial()) ctx.continuation.undispatch()
+            },
+          )
+          const asking = served.get('/')
+          await until(() => clients.size === 1 && only().phase === 'suspended')
+          assert.deepEqual(ran.splice(0), ['between', 'inner', 'between ends'])
+          clients.broadcast()
+          assert.equal((await asking).body, 'inner')
+          assert.deepEqual(ran, ['between', 'inner', 'between ends'])
+        })
+      }
+
+      it('the inner handler throws, and that is caught: the wait() goes on', async () => {
+        const heard: string[] = []
+        await nested(
+          async (ctx, next) => {
+            const { continuation } = ctx
+            const waiting = continuation.wait()
+            clients.stash(continuation)
+            continuation.addContinuationListener({ onError: () => heard.push('onError') })
+            try {
+              await next()
+            } catch (error) {
+              ran.push((error as Error).message)
+            }
+            ctx.body = await waiting
+          },
+          () => {
+            throw new Error('thrown')
+          },
+        )
+        const asking = served.get('/')
+        await until(() => ran.length === 1)
+        assert.equal(clients.broadcast(), 1)
+        assert.equal((await asking).body, 'resumed')
+        assert.deepEqual([ran, heard, served.errors], [['thrown'], [], []])
+      })
+
+      it('the inner handler throws, and nobody catches that: the error at once, and nobody keeps it', async () => {
+        let waiting: Promise<string> | undefined
+        await nested(
+          ({ continuation }, next) => {
+            waiting = continuation.wait()
+            clients.stash(continuation)
+            return next()
+          },
+          () => {
+            throw new Error('thrown')
+          },
+        )
+        assert.equal((await served.get('/')).status, 500)
+        assert.equal(await waiting, 'completed')
+        assert.equal(clients.size, 0)
+      })
+
+      it('the inner handler suspends when that wait() is over: the inner boundary holds it', async () => {
+        const resumed = gate()
+        await nested(
+          async ({ continuation }, next) => {
+            const waiting = continuation.wait()
+            clients.stash(continuation)
+            void waiting.then(() => resumed.open())
+            await next()
+            ran.push(`between: ${await waiting}`)
+          },
+          async (ctx, next) => {
+            ran.push('entered')
+            await resumed
+            return handler(ctx, next)
+          },
+        )
+        const asking = served.get('/')
+        await until(() => ran.includes('entered'))
+        clients.broadcast()
+        await until(() => clients.size === 1 && only().phase === 'suspended')
+        clients.broadcast()
+        assert.equal((await asking).body, 'done')
+        assert.deepEqual(ran, ['entered', 'handler', 'entered', 'handler', 'between: resumed'])
+      })
+
+      it('three deep: each boundary holds what was suspended right below it', async () => {
+        const holding = (name: string): Koa.Middleware => {
+          let held = false
+          return ({ continuation }, next) => {
+            ran.push(name)
+            if (!held && !continuation.isSuspended()) {
+              held = true
+              continuation.suspend()
+              clients.stash(continuation)
+            }
+            return next()
+          }
+        }
+        await nested(holding('one'), holding('two'), suspendable(holding('three'), answer))
+        const asking = served.get('/')
+        const dispatches = []
+        for (let times = 0; times < 3; times++) {
+          await until(() => clients.size === 1 && only().phase === 'suspended')
+          dispatches.push(ran.splice(0).join())
+          clients.broadcast()
+        }
+        assert.equal((await asking).body, 'inner')
+        dispatches.push(ran.join())
+        assert.deepEqual(dispatches, ['one,two,three,inner', 'one,two,three,inner', 'two,three,inner', 'three,inner'])
+      })
+
+      it('in a later dispatch too', async () => {
+        await nested(
+          passing('between'),
+          async ({ continuation }, next) => {
+            if (continuation.isInitial()) {
+              continuation.suspend()
+              clients.stash(continuation)
+              return
+            }
+            const waiting = continuation.wait()
+            clients.stash(continuation)
+            await next()
+            ran.push(await waiting)
+          },
+          suspendable(answer),
+        )
+        const asking = served.get('/')
+        await until(() => clients.size === 1)
+        clients.broadcast()
+        await until(() => clients.size === 1 && ran.includes('inner'))
+        clients.broadcast()
+        assert.equal((await asking).body, 'inner')
+        assert.deepEqual(ran, ['between', 'inner', 'resumed'])
+      })
+    })
   })
 
   it('suspendable(): what is downstream and suspends is held by the next boundary further out', async () => {

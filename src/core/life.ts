@@ -31,13 +31,14 @@ export class Life extends Chained<Life> {
   running: boolean
   /** How often the handler was dispatched, the first time included. */
   dispatches = 1
+  /** How often it was suspended; with that, which suspension is the newest. */
+  suspensions = 0
   /** What it failed with. */
   failure: unknown
   /** When the last suspension began to wait. */
   since: number | undefined
   /** Who keeps it. */
   holders: Holders
-  #suspendedBefore = false
   #closed: 'finished' | 'left' | undefined
   /** Milliseconds, as set for good by `setTimeout()`. */
   #timeout: number | undefined
@@ -105,7 +106,7 @@ export class Life extends Chained<Life> {
       queueMicrotask(() => tell(this.host, [listener], 'onComplete', this.continuation, undefined))
       return () => {}
     }
-    if (this.running && this.#listeners === undefined && !this.#suspendedBefore) this.host.capture()
+    if (this.running && this.#listeners === undefined && this.suspensions === 0) this.host.capture()
     this.#listeners = [...(this.#listeners ?? []), listener]
     let added = true
     return () => {
@@ -278,7 +279,7 @@ export class Life extends Chained<Life> {
 
   /** A decision from outside. Before any suspension there is nothing to decide. */
   #decide(signal: 'resume' | 'complete' | 'fail', by?: Holder): boolean {
-    if (!this.#suspendedBefore && this.phase === 'dispatched') throw this.illegal(`${signal}()`, 'call suspend() first')
+    if (this.suspensions === 0 && this.phase === 'dispatched') throw this.illegal(`${signal}()`, 'call suspend() first')
     return this.#apply(signal, by)
   }
 
@@ -287,7 +288,7 @@ export class Life extends Chained<Life> {
     this.host.admit()
     this.#apply(signal)
     this.host.capture()
-    this.#suspendedBefore = true
+    this.suspensions++
     this.cause = undefined
     this.#span = timeout ?? this.#timeout ?? this.host.policy.timeout
   }

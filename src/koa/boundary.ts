@@ -2,7 +2,7 @@ import type Koa from 'koa'
 import { type Continuation, Undispatch } from '../core/continuation.js'
 import { BoundaryError, DispatchLimitError } from '../core/errors.js'
 import type { Turns } from '../core/host.js'
-import type { Verdict } from '../core/life.js'
+import type { Life, Verdict } from '../core/life.js'
 import { shown } from '../core/options.js'
 import { noteInLine } from './connection.js'
 import { passageOf, reenterAll } from './passage.js'
@@ -20,7 +20,8 @@ interface Held {
  * Dispatches, and where that suspends, again and again, until the request is answered.
  *
  * The promise stays pending while the request is parked, so what stands above sees one request with its true end.
- * Within another boundary the inner one wins: it holds the request and dispatches again what is below it.
+ * Within another boundary the inner one wins: where what is below it suspends, it holds the request and dispatches that
+ * again. A suspension that was in force before is for the outer one.
  *
  * @param dispatch is told whether it is not the first time
  * @param downstream what `dispatch` calls that is not its own: where that has suspended, the next boundary further out
@@ -38,6 +39,7 @@ export async function runBoundary(
   const snapshot = new Snapshot(ctx)
   try {
     for (let again = false; ; again = true) {
+      const before = host.made?.suspensions ?? 0
       let pending: Verdict | Promise<Verdict>
       try {
         if (again) {
@@ -51,14 +53,16 @@ export async function runBoundary(
           if (outermost) throw new BoundaryError(uncovered)
           return
         }
+        if (isOfOthers(host.made, before, outermost)) return
         pending = host.made.returned(outermost)
       } catch (error) {
         const { made } = host
         if (made === undefined) throw error
         if (!(error instanceof Undispatch) || error.continuation !== made.continuation) {
-          made.threw(error, outermost)
+          if (!isOfOthers(made, before, outermost)) made.threw(error, outermost)
           throw error
         }
+        if (isOfOthers(made, before, outermost)) return
         pending = made.returned(outermost)
       }
       const verdict = typeof pending === 'string' ? pending : await pending
@@ -80,6 +84,14 @@ export async function runBoundary(
 function hostAround(ctx: Koa.Context): RequestHost | undefined {
   const host = (ctx as Held)[HOST]
   return host?.open ? host : undefined
+}
+
+/**
+ * Nothing was suspended since: what is in force, or was decided meanwhile, is a suspension of what stands around this
+ * boundary, and the next one further out deals with it.
+ */
+function isOfOthers({ suspensions }: Life, before: number, outermost: boolean): boolean {
+  return !outermost && suspensions === before
 }
 
 function checkDispatches({ made, policy }: RequestHost): void {
