@@ -358,24 +358,81 @@ describe('the re-dispatch boundary', () => {
     })
   })
 
-  it('suspendable(): what is downstream and suspends is held by the next boundary further out', async () => {
-    const app = new Koa()
-    app
-      .use(continuations())
-      .use(suspendable(passing('inside')))
-      .use(handler)
-    served = await serve(app)
-    assert.equal((await resumed()).body, 'done')
-    assert.deepEqual(ran, ['inside', 'handler', 'inside', 'handler'])
-  })
+  describe('suspendable(): what is downstream', () => {
+    const leaving: Koa.Middleware = (ctx, next) => {
+      handler(ctx, next)
+      if (ctx.continuation.isSuspended()) ctx.continuation.undispatch()
+    }
+    forEachKoa((_, Koa) => {
+      for (const [how, downstream] of [
+        ['suspends', handler],
+        ['suspends and leaves by undispatch()', leaving],
+      ] as const) {
+        it(`and ${how} is held by the next boundary further out`, async () => {
+          const app = new Koa()
+          app
+            .use(continuations())
+            .use(suspendable(passing('inside')))
+            .use(downstream)
+          served = await serve(app)
+          assert.equal((await resumed()).body, 'done')
+          assert.deepEqual(ran, ['inside', 'handler', 'inside', 'handler'])
+          assert.deepEqual(served.errors, [])
+        })
 
-  it('suspendable(): without one further out, what is downstream cannot suspend: an error says what to do', async () => {
-    const app = new Koa()
-    app.use(suspendable(passing('inside'))).use(handler)
-    served = await serve(app)
-    assert.equal((await served.get('/')).status, 500)
-    assert.match(String(served.errors[0]), /put the handler into the suspendable/)
-    assert.equal(clients.size, 0)
+        it(`and ${how}, without a boundary further out: an error at once says what to do`, async () => {
+          const app = new Koa()
+          app.use(suspendable(passing('inside'))).use(downstream)
+          served = await serve(app)
+          assert.equal((await served.get('/')).status, 500)
+          assert.match(String(served.errors[0]), /put the handler into the suspendable/)
+          assert.deepEqual([clients.size, ran], [0, ['inside', 'handler']])
+        })
+      }
+
+      it('and suspends and throws, which is caught further out: the boundary around that holds it', async () => {
+        const app = new Koa()
+        app.use(continuations())
+        app.use(async (_ctx, next) => {
+          try {
+            await next()
+          } catch (error) {
+            ran.push((error as Error).message)
+          }
+        })
+        app.use(suspendable(passing('inside')))
+        app.use((ctx, next) => {
+          handler(ctx, next)
+          if (ctx.continuation.isSuspended()) throw new Error('caught')
+        })
+        served = await serve(app)
+        assert.equal((await resumed()).body, 'done')
+        assert.deepEqual(ran, ['inside', 'handler', 'caught', 'inside', 'handler'])
+      })
+
+      it('and has waited in place: what is inside may suspend after that', async () => {
+        const app = new Koa()
+        app.use(
+          suspendable(async (ctx, next) => {
+            if (ctx.continuation.isInitial()) await next()
+            handler(ctx, next)
+          }),
+        )
+        app.use(async ({ continuation }) => {
+          const waiting = continuation.wait()
+          clients.stash(continuation)
+          ran.push(await waiting)
+        })
+        served = await serve(app)
+        const asking = served.get('/')
+        for (const dispatched of [false, true]) {
+          await until(() => clients.size === 1 && ran.includes('handler') === dispatched)
+          clients.broadcast()
+        }
+        assert.equal((await asking).body, 'done')
+        assert.deepEqual(ran, ['resumed', 'handler', 'handler'])
+      })
+    })
   })
 
   for (const [what, first] of [

@@ -2,7 +2,7 @@ import type Koa from 'koa'
 import { type Continuation, Undispatch } from '../core/continuation.js'
 import { BoundaryError, DispatchLimitError } from '../core/errors.js'
 import type { Turns } from '../core/host.js'
-import type { Life, Verdict } from '../core/life.js'
+import type { Life } from '../core/life.js'
 import { shown } from '../core/options.js'
 import { noteInLine } from './connection.js'
 import { passageOf, reenterAll } from './passage.js'
@@ -14,6 +14,11 @@ const HOST: unique symbol = Symbol('koa-continuation')
 
 interface Held {
   [HOST]?: RequestHost
+}
+
+interface Downstream {
+  /** The number of the last suspension that was begun there, if one was. */
+  readonly suspension: number | undefined
 }
 
 /**
@@ -31,7 +36,7 @@ export async function runBoundary(
   ctx: Koa.Context,
   settings: Settings,
   dispatch: (again: boolean) => unknown,
-  downstream?: { readonly suspended: boolean },
+  downstream?: Downstream,
 ): Promise<void> {
   const around = hostAround(ctx)
   const outermost = around === undefined
@@ -40,7 +45,6 @@ export async function runBoundary(
   try {
     for (let again = false; ; again = true) {
       const before = host.made?.suspensions ?? 0
-      let pending: Verdict | Promise<Verdict>
       try {
         if (again) {
           checkDispatches(host)
@@ -48,26 +52,27 @@ export async function runBoundary(
           if (entering !== undefined) await entering
         }
         await dispatch(again)
-        if (host.made === undefined) return
-        if (downstream?.suspended) {
-          if (outermost) throw new BoundaryError(uncovered)
-          return
-        }
-        if (isOfOthers(host.made, before, outermost)) return
-        pending = host.made.returned(outermost)
       } catch (error) {
         const { made } = host
-        if (made === undefined) throw error
-        if (!(error instanceof Undispatch) || error.continuation !== made.continuation) {
-          if (!isOfOthers(made, before, outermost)) made.threw(error, outermost)
+        if (!(error instanceof Undispatch) || error.continuation !== made?.continuation) {
+          if (made !== undefined && (outermost || isOwn(made, before, downstream))) made.threw(error, outermost)
           throw error
         }
-        if (isOfOthers(made, before, outermost)) return
-        pending = made.returned(outermost)
       }
+      const { made } = host
+      if (made === undefined) return
+      if (!isOwn(made, before, downstream)) {
+        if (!outermost) return
+        if (downstream !== undefined && made.continuation.isSuspended()) {
+          const error = new BoundaryError(uncovered)
+          made.threw(error, outermost)
+          throw error
+        }
+      }
+      const pending = made.returned(outermost)
       const verdict = typeof pending === 'string' ? pending : await pending
       if (verdict === 'send') return
-      if (verdict === 'throw') throw host.made?.failure
+      if (verdict === 'throw') throw made.failure
       const turn = host.policy.queue.spent?.()
       if (turn !== undefined) await turn
       snapshot.restore(ctx)
@@ -87,11 +92,11 @@ function hostAround(ctx: Koa.Context): RequestHost | undefined {
 }
 
 /**
- * Nothing was suspended since: what is in force, or was decided meanwhile, is a suspension of what stands around this
- * boundary, and the next one further out deals with it.
+ * The newest suspension was begun in this dispatch, and not downstream. Any other is one of what stands around this
+ * boundary, in force or decided meanwhile: the next one further out deals with it.
  */
-function isOfOthers({ suspensions }: Life, before: number, outermost: boolean): boolean {
-  return !outermost && suspensions === before
+function isOwn({ suspensions }: Life, before: number, downstream: Downstream | undefined): boolean {
+  return suspensions !== before && suspensions !== downstream?.suspension
 }
 
 function checkDispatches({ made, policy }: RequestHost): void {
@@ -151,6 +156,11 @@ export function turnsOf({ context }: Continuation): Turns {
 /** The outermost boundary around this is the one with these settings. */
 export function isWithin(ctx: Koa.Context, settings: Settings): boolean {
   return hostAround(ctx)?.policy === settings
+}
+
+/** How often the request was suspended until now. */
+export function suspensionsOf(ctx: Koa.Context): number {
+  return (ctx as Held)[HOST]?.made?.suspensions ?? 0
 }
 
 /** A suspension is in force that nobody has dealt with yet. */

@@ -1,7 +1,7 @@
 import type Koa from 'koa'
 import { IllegalStateError } from '../core/errors.js'
 import { checkFunction, invalid } from '../core/options.js'
-import { isSuspended, runBoundary } from './boundary.js'
+import { runBoundary, suspensionsOf } from './boundary.js'
 import { composeFor } from './compose.js'
 import { type Settings, settingsOf } from './settings.js'
 
@@ -41,8 +41,8 @@ export function suspendable<State = Koa.DefaultState, Context = Koa.DefaultConte
 
 /** What stands below a `suspendable()` without being inside it: it runs once, and may not suspend on its account. */
 class Downstream {
-  /** It has suspended: that is for a boundary further out to deal with. */
-  suspended = false
+  /** The last that was begun there: that is for a boundary further out to deal with. */
+  suspension: number | undefined
   #ran = false
   readonly #ctx: Koa.Context
   readonly #next: Koa.Next
@@ -55,9 +55,14 @@ class Downstream {
   readonly run = async (): Promise<void> => {
     if (this.#ran) throw new IllegalStateError(ranAlready)
     this.#ran = true
-    const before = isSuspended(this.#ctx)
-    await this.#next()
-    this.suspended = !before && isSuspended(this.#ctx)
+    const before = suspensionsOf(this.#ctx)
+    try {
+      await this.#next()
+    } finally {
+      // it may have left by undispatch()
+      const now = suspensionsOf(this.#ctx)
+      if (now !== before) this.suspension = now
+    }
   }
 }
 
