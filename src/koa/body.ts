@@ -6,19 +6,21 @@ type Request = Koa.Context['req']
 
 /** A body was announced, nobody has begun to read it, and it is not all here. */
 export function isBodyToCome(req: Request): boolean {
+  return isAnnounced(req) && req.readableFlowing === null && !isHere(req)
+}
+
+/** A body follows the head. A client of HTTP/2 need not say so there, and its stream knows. */
+function isAnnounced(req: Request): boolean {
   const { 'content-length': length, 'transfer-encoding': encoding } = req.headers
-  if (encoding === undefined && (length === undefined || length === '0')) {
-    const { stream } = req as { stream?: { endAfterHeaders: boolean } }
-    if (stream === undefined || stream.endAfterHeaders) return false
-  }
-  return req.readableFlowing === null && !isHere(req)
+  if (encoding !== undefined || (length !== undefined && length !== '0')) return true
+  const { stream } = req as { stream?: { endAfterHeaders: boolean } }
+  return stream !== undefined && !stream.endAfterHeaders
 }
 
 /** Throws away a body that nobody reads: it stops the reading of the socket, and then nobody sees the client leave. */
 export function discardBody(req: Request): void {
   if (req.readableFlowing || (req.complete && req.readableLength === 0)) return
-  const { 'content-length': length, 'transfer-encoding': encoding } = req.headers
-  if (length === undefined && encoding === undefined) return
+  if (!isAnnounced(req)) return
   // a parser that has given it up leaves it paused
   if (req.listenerCount('data') + req.listenerCount('readable') === 0) req.resume()
 }

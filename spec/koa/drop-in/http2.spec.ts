@@ -170,6 +170,28 @@ describe('held requests over HTTP/2', () => {
           assert.equal(clients.size, 0)
         })
 
+        for (const announced of [true, false]) {
+          it(`a body that nobody reads, its length ${announced ? '' : 'not '}announced, is drained: all of it is sent, and the end of its stream is seen`, async () => {
+            await start()
+            const body = Buffer.alloc(1_000_000, 'x')
+            const length = announced ? { 'content-length': body.length } : {}
+            const stream = session.request({
+              ':path': '/held',
+              ':method': 'POST',
+              'content-type': 'text/plain',
+              ...length,
+            })
+            stream.on('error', () => {})
+            stream.end(body)
+            await held('/held')
+            await until(() => stream.writableFinished)
+            stream.close(constants.NGHTTP2_NO_ERROR)
+            await until(() => heard.length === 2)
+            assert.deepEqual(heard, ['onDisconnect /held', 'onComplete /held'])
+            assert.equal(clients.size, 0)
+          })
+        }
+
         it('a client that has reset its stream before the handler suspends is not held', async () => {
           const asked = gate()
           const late = gate()
