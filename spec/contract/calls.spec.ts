@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
+import { Readable } from 'node:stream'
+import type Koa from 'koa'
 import type { Continuation } from '../../src/core/continuation.js'
 import { IllegalStateError } from '../../src/index.js'
 import { gate, until } from '../support/gate.js'
+import { forEachKoa } from '../support/koas.js'
 import { recorder, type Scene, scene } from '../support/scene.js'
 
 /** A handler that suspends the first time, and then shows what it got. */
@@ -221,6 +224,47 @@ describe('calls', () => {
       continuation.context.res.write('ended')
       continuation.complete()
       assert.equal((await asking).body, 'begun, ended')
+    })
+
+    forEachKoa((_, Koa) => {
+      const bodies: [what: string, body: unknown, sent: string][] = [
+        ['a text', 'late', 'late'],
+        ['an object', { late: true }, '{"late":true}'],
+        ['a stream', () => Readable.from(['la', 'te']), 'late'],
+        ['nothing', undefined, ''],
+        ['null', null, ''],
+      ]
+      for (const when of ['while it is parked', 'before its handler returns'] as const) {
+        for (const [what, body, sent] of bodies) {
+          it(`${when}, its head sent before: sends ${what} after that`, async () => {
+            let held: Continuation | undefined
+            const complete = (ctx: Koa.Context) => {
+              if (body !== undefined) ctx.body = typeof body === 'function' ? body() : body
+              ctx.continuation.complete()
+            }
+            stage = await scene(
+              (ctx) => {
+                ctx.type = 'text/plain'
+                ctx.status = 200
+                ctx.flushHeaders()
+                ctx.continuation.suspend()
+                if (when === 'before its handler returns') complete(ctx)
+                else held = ctx.continuation
+              },
+              {},
+              Koa,
+            )
+            const asking = stage.get('/')
+            if (when === 'while it is parked') {
+              await until(() => held?.phase === 'suspended')
+              complete((held as Continuation).context)
+            }
+            const answer = await asking
+            assert.deepEqual([answer.status, answer.body], [200, sent])
+            assert.deepEqual(stage.errors, [])
+          })
+        }
+      }
     })
   })
 

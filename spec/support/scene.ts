@@ -36,11 +36,15 @@ export interface Scene extends Served {
 }
 
 /** An app with one handler below `continuations()`, on a manual clock, whose continuations are all listened to. */
-export async function scene(handler: Koa.Middleware, options: ContinuationsOptions = {}): Promise<Scene> {
+export async function scene(
+  handler: Koa.Middleware,
+  options: ContinuationsOptions = {},
+  Application: typeof Koa = Koa,
+): Promise<Scene> {
   const clock = new ManualClock()
   const heard: string[] = []
   let newest: Continuation | undefined
-  const app = new Koa()
+  const app = new Application()
   app.use(continuations({ clock, ...options }))
   app.use((ctx, next) => {
     if (ctx.continuation.isInitial() && newest !== ctx.continuation) {

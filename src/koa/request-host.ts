@@ -107,8 +107,10 @@ export class RequestHost implements Host {
 
   completed(): void {
     const { context } = this
-    const { res } = context
-    if (res.writableEnded || !(res.headersSent || context.respond === false)) return
+    const { res, respond, body } = context
+    // with nothing to send, Koa would add the status in words to what was written
+    const isBegun = res.headersSent && (body === undefined || body === null)
+    if (res.writableEnded || !(isBegun || respond === false)) return
     context.respond = false
     res.end()
   }
