@@ -531,6 +531,24 @@ describe('the re-dispatch boundary', () => {
       assert.throws(() => getContinuation(undefined as never), { code: 'ERR_NO_BOUNDARY' })
     })
 
+    forEachKoa((_, Koa) => {
+      it('ctx.continuation without a boundary above: undefined until a request of the app has met one', async () => {
+        const router = new Router()
+        router.get('/held', suspendable(handler))
+        router.get('/function', (ctx) => getContinuation(ctx).suspend())
+        router.get('/property', (ctx) => {
+          ctx.body = String(ctx.continuation)
+        })
+        served = await serve(new Koa().use(router.routes()))
+        assert.equal((await served.get('/property')).body, 'undefined')
+        assert.equal((await served.get('/function')).status, 500)
+        await resumed('/held')
+        assert.equal((await served.get('/property')).status, 500)
+        const codes = served.errors.map((error) => (error as { code?: string }).code)
+        assert.deepEqual(codes, ['ERR_NO_BOUNDARY', 'ERR_NO_BOUNDARY'])
+      })
+    })
+
     it('above the boundary, once it has returned: there, and no longer to be suspended', async () => {
       const app = new Koa()
       app.use(async (ctx, next) => {

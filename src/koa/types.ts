@@ -12,7 +12,8 @@ declare module 'koa' {
     /**
      * The continuation of this request, the same in every dispatch.
      *
-     * Asked for where neither `continuations()` nor `suspendable()` stands above, it throws a `BoundaryError`.
+     * Asked for where neither `continuations()` nor `suspendable()` stands above, it throws a `BoundaryError`; it is
+     * `undefined` there until a request of the app has met one of them. `getContinuation(ctx)` throws in any case.
      */
     readonly continuation: Continuation
   }
