@@ -21,6 +21,4 @@ import type { ConnectOptions } from './options.js'
  * connection.addEventListener('gap', () => reload())
  * for await (const { data } of connection) show(data.text)
  */
-export function connect<T = unknown>(url: string | URL, options: ConnectOptions = {}): Connection<T> {
-  return follow<T>(url, options)
-}
+export const connect: <T = unknown>(url: string | URL, options?: ConnectOptions) => Connection<T> = follow

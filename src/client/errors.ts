@@ -7,26 +7,19 @@
  */
 export class ConnectionError extends Error {
   override readonly name = 'ConnectionError'
-  readonly code: string
+  declare readonly code: string
   /** Of the answer, if there was one. */
-  readonly status: number | undefined
+  declare readonly status: number | undefined
   /** Milliseconds for which the server wants to be left alone; `0` where it does not say. */
-  readonly retryAfter: number
+  declare readonly retryAfter: number
 
-  constructor(
-    code: string,
-    message: string,
-    { status, retryAfter = 0, cause }: { status?: number; retryAfter?: number; cause?: unknown } = {},
-  ) {
-    super(message, { cause })
-    this.code = code
-    this.status = status
-    this.retryAfter = retryAfter
+  constructor(code: string, message: string, facts?: { status?: number; retryAfter?: number; cause?: unknown }) {
+    super(message, facts)
+    Object.assign(this, { code, retryAfter: 0 }, facts)
   }
 
   /** Asking again would not help: the connection has ended. */
   get final(): boolean {
-    const { status = 0 } = this
-    return status >= 400 && status < 500 && ![408, 425, 429].includes(status)
+    return /^4(?!08|25|29)/.test(`${this.status}`)
   }
 }

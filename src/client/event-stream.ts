@@ -16,7 +16,7 @@ export function eventStream(tell: (fields: Fields) => void): (text: string) => v
     rest = lines.pop() as string
     for (const line of lines) {
       if (line) {
-        const [, name = '', value = ''] = /([^:]*):? ?(.*)/s.exec(line) ?? []
+        const [, name, value] = /([^:]*):? ?(.*)/s.exec(line) as string[] as [string, string, string]
         fields[name] = name === 'data' && name in fields ? `${fields[name]}\n${value}` : value
       } else {
         const event = fields

@@ -12,7 +12,7 @@ import { SILENT, sse } from './sse.js'
 import { INVALID_CURSOR } from './wire.js'
 
 /** The facts of a connection, and the loop that looks at them and does what follows. */
-export function follow<T>(url: string | URL, options: ConnectOptions): Connection<T> {
+export function follow<T>(url: string | URL, options: ConnectOptions = {}): Connection<T> {
   const settings = settingsOf(url, options)
   const { clock, cursor, deadline, key, page, signal, storage, transport } = settings
   const over = new AbortController()
@@ -39,14 +39,10 @@ export function follow<T>(url: string | URL, options: ConnectOptions): Connectio
   /** A request or a wait; it is aborted when something has changed, and the facts are looked at anew. */
   let turn = new AbortController()
 
-  const connection = Object.assign(new EventTarget(), {
-    cursor: place,
-    state: 'connecting' as ConnectionState,
-    close: () => end(),
-    addEventListener(...args: Parameters<EventTarget['addEventListener']>): void {
-      EventTarget.prototype.addEventListener.apply(connection, args)
-      if (args[0] === 'message') inbox.listen()
-    },
+  const connection = new (class extends EventTarget {
+    cursor = place
+    state: ConnectionState = 'connecting'
+    close = (): void => end()
     async *[Symbol.asyncIterator](): AsyncGenerator<Message<T>, void, undefined> {
       try {
         yield* inbox.taken()
@@ -54,8 +50,12 @@ export function follow<T>(url: string | URL, options: ConnectOptions): Connectio
         end()
       }
       if (error) throw error
-    },
-  })
+    }
+    override addEventListener(...args: Parameters<EventTarget['addEventListener']>): void {
+      super.addEventListener(...args)
+      if (args[0] === 'message') inbox.listen()
+    }
+  })()
 
   const tell = (type: keyof ConnectionEvents, detail: unknown): void => {
     connection.dispatchEvent(new CustomEvent(type, { detail }))
@@ -65,14 +65,15 @@ export function follow<T>(url: string | URL, options: ConnectOptions): Connectio
     connection.state = state
     tell('state', state)
   }
-  const inbox = inboxOf<T>(tell, (cursor) => {
+  const move = (cursor: string): void => {
     connection.cursor = cursor
     try {
       storage?.setItem(key, cursor)
     } catch (cause) {
-      tell('error', new ConnectionError('ERR_STORAGE', `Cannot keep the cursor: ${cause}`, { cause }))
+      tell('error', new ConnectionError('ERR_STORAGE', `The storage failed: ${cause}`, { cause }))
     }
-  })
+  }
+  const inbox = inboxOf<T>(tell, move)
 
   const end = (reason?: ConnectionError): void => {
     if (closed()) return
@@ -95,21 +96,19 @@ export function follow<T>(url: string | URL, options: ConnectOptions): Connectio
     turn.abort()
   }
 
+  const changed = (): void => {
+    // who has come to lead finishes the request that is under way; who does not lead any more, does not
+    if (!asking || !share?.leading) turn.abort()
+  }
+  const hear = (shared: Shared<T>): void => {
+    if (!asking && !inbox.full && shared.from === place) receive(shared)
+    else if (shared.cursor !== place) behind = true
+    if (!asking) turn.abort()
+  }
   const enroll = (): void => {
     if (!settings.share || share || paused || closed()) return
     behind = true
-    share = join<T>(`koa-continuation ${settings.share} ${settings.url}`, page, {
-      // who has come to lead finishes the request that is under way; who does not lead any more, does not
-      changed() {
-        if (!asking || !share?.leading) turn.abort()
-      },
-      hear(shared) {
-        if (share?.leading) return
-        if (!asking && !inbox.full && shared.from === place) receive(shared)
-        else if (shared.cursor !== place) behind = true
-        if (!asking) turn.abort()
-      },
-    })
+    share = join<T>(`koa-continuation ${settings.share} ${settings.url}`, page, changed, hear)
   }
   const leave = (): void => {
     share?.leave()
@@ -139,8 +138,7 @@ export function follow<T>(url: string | URL, options: ConnectOptions): Connectio
 
   const receive = (batch: Batch<T>): void => {
     if (closed()) return
-    const shared: Shared<T> = { ...batch, from: place }
-    if (share?.leading) share.tell(shared)
+    share?.tell({ ...batch, from: place })
     if (batch.gap || batch.messages.length || !place) earliest = 0
     failures = retry = 0
     place = batch.cursor
@@ -156,8 +154,8 @@ export function follow<T>(url: string | URL, options: ConnectOptions): Connectio
     let timer: unknown
     const alive = (ms: number, code = 'ERR_DEADLINE'): void => {
       clock.clearTimeout(timer)
-      const late = (): void => own.abort(new ConnectionError(code, `Nothing came for ${ms} ms`))
-      timer = ms < FOREVER && clock.setTimeout(late, ms)
+      timer =
+        ms < FOREVER && clock.setTimeout(() => own.abort(new ConnectionError(code, `Nothing came for ${ms} ms`)), ms)
     }
     asking = true
     behind = false
@@ -171,7 +169,7 @@ export function follow<T>(url: string | URL, options: ConnectOptions): Connectio
         await sse<T>(request, receive, () => {
           silent = -1
           // so that the others know that it is there
-          if (place && share?.leading) share.tell({ from: place, cursor: place, messages: [] })
+          if (place) share?.tell({ from: place, cursor: place, messages: [] })
           return room()
         })
       } else receive(await poll<T>(request))
@@ -211,7 +209,7 @@ export function follow<T>(url: string | URL, options: ConnectOptions): Connectio
     while (!closed()) {
       turn = new AbortController()
       const left = Math.max(earliest, retry) - clock.now()
-      const leading = share ? share.leading : true
+      const leading = !share || share.leading
       if (paused) {
         enter('paused')
         await wait(FOREVER)
@@ -221,8 +219,8 @@ export function follow<T>(url: string | URL, options: ConnectOptions): Connectio
     }
   }
 
-  signal?.addEventListener('abort', () => end(), { signal: over.signal })
-  watch(page, { signal: over.signal, pause, wake })
+  signal?.addEventListener('abort', connection.close, { signal: over.signal })
+  watch(page, over.signal, pause, wake)
   // whoever has just connected may listen first
   queueMicrotask(run)
   return connection as Connection<T>

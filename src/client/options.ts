@@ -1,6 +1,6 @@
 import { type ClientClock, FOREVER, systemClock } from './clock.js'
 import type { BrowserPage, Page } from './page.js'
-import { HEARTBEAT, HOLD } from './wire.js'
+import { HOLD, QUIET } from './wire.js'
 
 /** Where the cursor is kept, such as `sessionStorage`. */
 export interface CursorStorage {
@@ -115,7 +115,7 @@ export function settingsOf(address: string | URL, options: ConnectOptions): Sett
     transport: 'auto',
     key: `koa-continuation ${url}`,
     deadline,
-    quiet: given.deadline ?? Math.max(deadline, 2 * HEARTBEAT + 5_000),
+    quiet: given.deadline ?? Math.max(deadline, QUIET),
     fetch: globalThis.fetch,
     random: Math.random,
     clock: systemClock,

@@ -32,10 +32,7 @@ export interface BroadcastLike {
  *
  * Going offline is sure. That it is online again, shown, thawed or back from the cache is a good reason to try.
  */
-export function watch(
-  page: BrowserPage,
-  { signal, pause, wake }: { signal: AbortSignal; pause(): void; wake(): void },
-): void {
+export function watch(page: BrowserPage, signal: AbortSignal, pause: () => void, wake: () => void): void {
   const { document } = page
   // a worker and Node have no page to leave; these methods want to be called on what they belong to
   const on = (target: { addEventListener?: Listen } | undefined, type: string, listener: Listener): void =>

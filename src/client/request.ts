@@ -22,7 +22,7 @@ export interface Asking {
  * @param sent called when it is about to be sent
  * @throws {ConnectionError} refused
  */
-export async function request(asking: Asking, accept: string, sent = () => {}): Promise<Response> {
+export async function request(asking: Asking, accept: string, sent?: () => void): Promise<Response> {
   const { settings, cursor, wait, signal, aborted } = asking
   const { url, headers, credentials, fetch } = settings
   const target = new URL(url)
@@ -30,7 +30,7 @@ export async function request(asking: Asking, accept: string, sent = () => {}): 
   if (accept !== EVENT_STREAM && wait !== undefined) target.searchParams.set(WAIT, `${wait}`)
   // a token may never come, and knows nothing of the signal by itself; of what is aborted nothing is sent
   const fields = typeof headers === 'function' ? await Promise.race([headers(), aborted]) : headers
-  sent()
+  sent?.()
   const init = { headers: { ...(fields as object), accept }, credentials, cache: 'no-store', signal }
   const response = await fetch(target, init as RequestInit)
   const { ok, status } = response
@@ -40,6 +40,11 @@ export async function request(asking: Asking, accept: string, sent = () => {}): 
   const { code = 'ERR_STATUS', message = `The server answered ${status}` } = body?.error ?? {}
   const after = retryAfter(response.headers.get('retry-after'))
   throw new ConnectionError(code, message, { status, retryAfter: after })
+}
+
+/** What came is no answer of a channel. */
+export function refuse(what: string | null): never {
+  throw new ConnectionError('ERR_ANSWER', `The answer is no channel's: ${what}`)
 }
 
 /** Gives each piece of the body to `take`, and waits for what it returns. */

@@ -32,12 +32,13 @@ export interface Share<T> {
 export function join<T>(
   name: string,
   { navigator, BroadcastChannel }: BrowserPage,
-  { changed, hear }: { changed(): void; hear(shared: Shared<T>): void },
+  changed: () => void,
+  hear: (shared: Shared<T>) => void,
 ): Share<T> | undefined {
   const locks = navigator?.locks
   if (!locks || !BroadcastChannel) return
   const channel = new BroadcastChannel(name)
-  channel.onmessage = ({ data }) => hear(data as Shared<T>)
+  channel.onmessage = ({ data }) => leading || hear(data as Shared<T>)
   const gone = new AbortController()
   const { signal } = gone
   let leading: boolean | undefined
@@ -71,7 +72,7 @@ export function join<T>(
     get leading() {
       return leading
     },
-    tell: (shared) => channel.postMessage(shared),
+    tell: (shared) => leading && channel.postMessage(shared),
     steal: () => void enter({ steal: true }),
     leave() {
       gone.abort()

@@ -1,8 +1,7 @@
 import { FOREVER } from './clock.js'
-import { ConnectionError } from './errors.js'
 import { eventStream } from './event-stream.js'
 import type { Batch } from './message.js'
-import { type Asking, read, request } from './request.js'
+import { type Asking, read, refuse, request } from './request.js'
 import { CHANNELS, EVENT_STREAM, GAP } from './wire.js'
 
 /** What keeps a stream back lets nothing through for so many milliseconds, not even the place that comes first. */
@@ -24,7 +23,7 @@ export async function sse<T>(
   const { alive, settings } = asking
   const response = await request(asking, EVENT_STREAM, () => alive(FIRST_CHUNK, SILENT))
   const type = response.headers.get('content-type')
-  if (!type?.startsWith(EVENT_STREAM)) throw new ConnectionError('ERR_ANSWER', `This is no event stream: ${type}`)
+  if (!type?.startsWith(EVENT_STREAM)) refuse(type)
   let named = false
   const feed = eventStream(({ id, event, data, '': comment }) => {
     named ||= comment === CHANNELS

@@ -21,8 +21,8 @@ export const INVALID_CURSOR = 'ERR_INVALID_CURSOR'
 /** Milliseconds that a poll is held when the client does not say how long. */
 export const HOLD = 25_000
 
-/** Milliseconds between the heartbeats of a stream. */
-export const HEARTBEAT = 15_000
+/** Milliseconds without a byte after which a stream is given up: two heartbeats, 15 s each, and a little more. */
+export const QUIET = 35_000
 
 /** A message as it is sent. */
 export interface WireMessage {
