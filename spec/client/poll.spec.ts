@@ -197,6 +197,21 @@ describe('the client, by long polling', () => {
     await scene.next()
   })
 
+  it('headers: Headers and pairs, as fetch takes them; what is accepted stays as it is', async () => {
+    const pairs = [
+      ['authorization', 'Bearer one'],
+      ['Accept', 'text/html'],
+    ] as const
+    for (const headers of [new Headers(pairs.map(([name, value]) => [name, value])), pairs, new Map(pairs)]) {
+      for (const given of [headers, () => headers]) {
+        const { connection } = scene.follow({ cursor: 'c-0', headers: given })
+        const { request } = await scene.next()
+        assert.deepEqual([request.headers.authorization, request.headers.accept], ['Bearer one', 'application/json'])
+        connection.close()
+      }
+    }
+  })
+
   it('headers that do not come are given up like an answer that does not come, and asked for again', async () => {
     let asked = 0
     const { got, errors } = scene.follow({

@@ -48,6 +48,10 @@ export async function untyped(): Promise<void> {
 const options: ConnectOptions = { transport: 'auto', cursor: '0', retry: { max: 5_000 }, fetch, random: Math.random }
 connect('/', options)
 connect('/', { page: globalThis, fetch: globalThis.fetch })
+connect('/', { headers: new Headers() })
+connect('/', { headers: () => [['authorization', 'x']] })
+// @ts-expect-error a header is a text
+connect('/', { headers: { retries: 5 } })
 // @ts-expect-error there is no such option
 connect('/', { timeout: 5 })
 // @ts-expect-error there is no such transport

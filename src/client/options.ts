@@ -8,7 +8,7 @@ export interface CursorStorage {
   setItem(key: string, value: string): void
 }
 
-type HeaderFields = Readonly<Record<string, string>>
+type HeaderFields = Readonly<Record<string, string>> | Iterable<readonly [name: string, value: string]>
 
 export interface ConnectOptions {
   /** Where to begin: a cursor from before, or `'0'` for the oldest message kept. Default: from now. */
@@ -20,7 +20,10 @@ export interface ConnectOptions {
   transport?: 'auto' | 'poll' | 'sse' | undefined
   /** Seconds to ask the server to hold a poll; `0`: it is asked once a second. Default: as the server likes. */
   wait?: number | undefined
-  /** Sent with each request, or a function that is asked before each, for a token that is renewed. */
+  /**
+   * Sent with each request: an object, `Headers` or pairs, as `fetch` takes them. Or a function that is asked before each,
+   * for a token that is renewed.
+   */
   headers?: HeaderFields | (() => HeaderFields | Promise<HeaderFields>) | undefined
   /** As `fetch` has it. Default `'same-origin'`. */
   credentials?: 'omit' | 'same-origin' | 'include' | undefined
@@ -37,8 +40,8 @@ export interface ConnectOptions {
    */
   share?: boolean | string | undefined
   /**
-   * Milliseconds without a byte after which a request is given up and asked again; `Infinity`: never. Default: 10 s more
-   * than `wait`, or than the 25 s that a server holds; of a stream at least 35 s, two heartbeats and a little more.
+   * Milliseconds without a byte after which a request is given up and asked again, at least 1; `Infinity`: never. Default:
+   * 10 s more than `wait`, or than the 25 s that a server holds; of a stream at least 35 s, two heartbeats and a little more.
    */
   deadline?: number | undefined
   /**
@@ -57,22 +60,24 @@ export interface ConnectOptions {
   page?: Page | undefined
 }
 
-/** What each option may be, as `typeof` has it, or the very values. */
-const kinds: Record<keyof ConnectOptions, string> = {
+/** What an option may be: as `typeof` has it and with these methods, or one of these values. */
+type Kind = string | readonly unknown[]
+
+const kinds: Record<keyof ConnectOptions, Kind> = {
   cursor: 'string',
-  transport: '"auto" "poll" "sse"',
-  wait: 'number',
-  headers: 'object function',
-  credentials: '"omit" "same-origin" "include"',
-  signal: 'object',
-  storage: 'object',
   key: 'string',
   share: 'boolean string',
+  transport: ['auto', 'poll', 'sse'],
+  credentials: ['omit', 'same-origin', 'include'],
+  wait: 'number',
   deadline: 'number',
-  retry: 'object',
+  headers: 'object function',
   fetch: 'function',
   random: 'function',
-  clock: 'object',
+  signal: 'object with addEventListener',
+  storage: 'object with getItem setItem',
+  clock: 'object with now setTimeout clearTimeout',
+  retry: 'object',
   page: 'object',
 }
 
@@ -95,11 +100,12 @@ export interface Settings extends Given<ConnectOptions> {
 type Given<Options> = { readonly [Name in keyof Options]?: Exclude<Options[Name], undefined> }
 
 /**
- * @throws {TypeError} an option of the wrong type, or one that is not known: `ERR_INVALID_OPTION`
- * @throws {RangeError} a number that is negative, or a `wait` for ever: the same code
+ * @throws {TypeError} an option of the wrong type or without what is called of it, or one that is not known:
+ *   `ERR_INVALID_OPTION`
+ * @throws {RangeError} a number that is negative, a `deadline` of nothing, or a `wait` for ever: the same code
  */
 export function settingsOf(address: string | URL, options: ConnectOptions): Settings {
-  const given = checked(options, kinds)
+  const given = checked('options', options, kinds)
   const { wait = HOLD / 1_000 } = given
   const page = (given.page ?? globalThis) as BrowserPage
   if (wait === FOREVER) refuse(RangeError, 'wait', 'finite', wait)
@@ -120,26 +126,40 @@ export function settingsOf(address: string | URL, options: ConnectOptions): Sett
     random: Math.random,
     clock: systemClock,
     ...given,
-    retry: { base: 1_000, max: 30_000, ...checked(given.retry ?? {}, { base: 'number', max: 'number' }) },
+    retry: { base: 1_000, max: 30_000, ...checked('retry', given.retry ?? {}, { base: 'number', max: 'number' }) },
     url,
     page,
   }
 }
 
-function checked<Options extends object>(options: Options, kinds: Record<keyof Options, string>): Given<Options> {
-  if (typeof options !== 'object' || !options) refuse(TypeError, 'options', 'an object', options)
-  const given = Object.entries(options).filter(([name, value]) => {
+function checked<Options extends object>(
+  of: string,
+  options: Options,
+  kinds: Record<keyof Options, Kind>,
+): Given<Options> {
+  // a list and a map are objects, too, and have no options by name
+  if ({}.toString.call(options) !== '[object Object]') refuse(TypeError, of, 'an object', options)
+  const given: Record<string, unknown> = { __proto__: null, ...options }
+  for (const name in given) {
+    const value = given[name]
     const kind = kinds[name as keyof Options]
-    if (!kind) refuse(TypeError, 'option', `one of ${Object.keys(kinds)}`, name)
-    if (value === undefined) return false
-    const shown = kind[0] === '"' ? JSON.stringify(value) : value === null ? '' : typeof value
-    if (!kind.split(' ').includes(shown) || Number.isNaN(value)) refuse(TypeError, name, kind, value)
-    if (value < 0) refuse(RangeError, name, 'at least 0', value)
-    return true
-  })
-  return Object.fromEntries(given) as Given<Options>
+    // it may have the name of what every object has
+    if (!kind?.includes) refuse(TypeError, 'option', `one of ${Object.keys(kinds)}`, name)
+    const is = value === null || typeof kind !== 'string' ? value : typeof value
+    // the third word and those behind it are methods
+    const lacks = `${kind}`
+      .split(' ')
+      .some((word, place) => place > 1 && !(value as Record<string, (() => unknown) | undefined> | null)?.[word]?.call)
+    // no request can be answered in no time
+    const least = name === 'deadline' ? 1 : 0
+    if (value === undefined) delete given[name]
+    else if (!kind.includes(is as string) || lacks || Number.isNaN(value)) refuse(TypeError, name, `${kind}`, value)
+    else if (kind === 'number' && (value as number) < least) refuse(RangeError, name, `at least ${least}`, value)
+  }
+  return given as Given<Options>
 }
 
 function refuse(Refusal: new (message: string) => Error, name: string, expected: string, got: unknown): never {
-  throw Object.assign(new Refusal(`${name} must be ${expected}: got ${got}`), { code: 'ERR_INVALID_OPTION' })
+  const shown = Object(got) === got ? {}.toString.call(got) : String(got)
+  throw Object.assign(new Refusal(`${name} must be ${expected}: got ${shown}`), { code: 'ERR_INVALID_OPTION' })
 }
