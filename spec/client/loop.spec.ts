@@ -95,6 +95,38 @@ describe('the client, in a loop', () => {
     assert.deepEqual(got, [1])
   })
 
+  it('two loops on one connection: each message goes to one of them, and close ends both', async () => {
+    const connection = scene.connect({ cursor: 'c-0' })
+    const got: unknown[] = []
+    const loop = async (): Promise<void> => {
+      for await (const { data } of connection) got.push(data)
+    }
+    const loops = [loop(), loop()]
+    ;(await scene.next()).messages(1, 2, 3)
+    await scene.next()
+    await until(() => got.length === 3)
+    connection.close()
+    await Promise.all(loops)
+    assert.deepEqual(got.toSorted(), [1, 2, 3])
+  })
+
+  it('two loops: one that is left ends the other, and an error that is final is thrown in both', async () => {
+    const left = scene.connect({ cursor: 'c-0' })
+    const loops = [left[Symbol.asyncIterator](), left[Symbol.asyncIterator]()] as const
+    const first = loops[0].next()
+    const second = loops[1].next()
+    ;(await scene.next()).messages(1)
+    await first
+    await loops[0].return()
+    assert.deepEqual(await second, { done: true, value: undefined })
+
+    const refused = scene.connect({ cursor: 'c-0' })
+    const both = [refused[Symbol.asyncIterator]().next(), refused[Symbol.asyncIterator]().next()]
+    await until(() => scene.server.pending.some(({ closed }) => !closed))
+    for (const exchange of scene.server.pending.splice(0)) exchange.refuse(403, 'ERR_FORBIDDEN')
+    for (const next of both) await assert.rejects(next, { code: 'ERR_FORBIDDEN', final: true })
+  })
+
   it('an error that is final is thrown in the loop, after what came before it', async () => {
     const connection = scene.connect({ cursor: 'c-0' })
     const loop = connection[Symbol.asyncIterator]()

@@ -3,7 +3,7 @@ import { FOREVER } from './clock.js'
 import type { Connection, ConnectionEvents, ConnectionState } from './connection.js'
 import { ConnectionError } from './errors.js'
 import { inboxOf } from './inbox.js'
-import type { Batch, Message } from './message.js'
+import type { Batch } from './message.js'
 import { type ConnectOptions, settingsOf } from './options.js'
 import { watch } from './page.js'
 import { poll } from './poll.js'
@@ -35,22 +35,14 @@ export function follow<T>(url: string | URL, options: ConnectOptions = {}): Conn
   let behind = true
   /** What was stored is no cursor any more. */
   let lost = false
-  let error: ConnectionError | undefined
   /** A request or a wait; it is aborted when something has changed, and the facts are looked at anew. */
   let turn = new AbortController()
 
   const connection = new (class extends EventTarget {
     cursor = place
     state: ConnectionState = 'connecting'
-    close = (): void => end()
-    async *[Symbol.asyncIterator](): AsyncGenerator<Message<T>, void, undefined> {
-      try {
-        yield* inbox.taken()
-      } finally {
-        end()
-      }
-      if (error) throw error
-    }
+    close = (): void => end();
+    [Symbol.asyncIterator] = () => inbox.taken()
     override addEventListener(...args: Parameters<EventTarget['addEventListener']>): void {
       super.addEventListener(...args)
       if (args[0] === 'message') inbox.listen()
@@ -73,16 +65,15 @@ export function follow<T>(url: string | URL, options: ConnectOptions = {}): Conn
       tell('error', new ConnectionError('ERR_STORAGE', `The storage failed: ${cause}`, { cause }))
     }
   }
-  const inbox = inboxOf<T>(tell, move)
+  const inbox = inboxOf<T>(tell, move, connection.close)
 
   const end = (reason?: ConnectionError): void => {
     if (closed()) return
-    error = reason
     over.abort()
     leave()
-    inbox.close(!error)
+    inbox.close(reason)
     enter('closed')
-    tell('close', error)
+    tell('close', reason)
   }
   const pause = (): void => {
     paused = true

@@ -10,8 +10,8 @@ export interface Inbox<T> {
   listen(): void
   /** What comes, for a loop. Its asking for the next one says that the one before was dealt with. */
   taken(): AsyncGenerator<Message<T>, void, undefined>
-  /** @param all what is still there is not handed over either */
-  close(all: boolean): void
+  /** @param reason loops throw it, when they have what is still there; without one that is not handed over either */
+  close(reason?: Error): void
 }
 
 interface Item<T> {
@@ -24,28 +24,38 @@ interface Item<T> {
 /**
  * @param tell hands over to the listeners
  * @param move called with the cursor when the loop asks for the next one, or the listeners have returned
+ * @param left called when a loop is over
  */
 export function inboxOf<T>(
   tell: (type: 'message' | 'gap', detail: unknown) => void,
   move: (cursor: string) => void,
+  left: () => void,
 ): Inbox<T> {
   let items: Item<T>[] = []
   let taking = false
   let listening = false
   let closed = false
+  let failure: Error | undefined
   /** The loop has one that it has not dealt with. */
   let inHand = false
   /** There is a gap that no message has told of. */
   let missed = false
-  let bell = (): void => {}
-  let empty = (): void => {}
+  /** Those who wait for something to change: any number of loops, and who waits until all was handed over. */
+  const bells: (() => void)[] = []
+  const ring = (): void => {
+    for (const bell of bells.splice(0)) bell()
+  }
+  const change = (): Promise<void> =>
+    new Promise((resolve) => {
+      bells.push(resolve)
+    })
 
   /** Hands over the next one. */
   const next = (): Item<T> | undefined => {
     for (;;) {
       const item = items.shift()
-      if (!items.length) empty()
       if (!item) return
+      if (!items[0]) ring()
       if (item.message) {
         const message: Message<T> = missed ? { ...item.message, gap: true } : item.message
         missed = false
@@ -60,7 +70,7 @@ export function inboxOf<T>(
     if (cursor) move(cursor)
   }
   const hand = (): void => {
-    bell()
+    ring()
     if (!listening || taking) return
     for (let item = next(); item; item = next()) settle(item)
   }
@@ -72,19 +82,14 @@ export function inboxOf<T>(
     put({ cursor, messages, gap }) {
       if (closed) return
       if (gap) items.push({ cursor })
-      messages.forEach((message, place) => {
-        items.push(messages[place + 1] ? { message } : { message, cursor })
-      })
+      let rest = messages.length
+      for (const message of messages) items.push({ message, cursor: --rest ? '' : cursor })
       // who has not seen all of what came before must find it again
       if (!items.length && !inHand && !missed) move(cursor)
       hand()
     },
     async emptied() {
-      while (items.length) {
-        await new Promise<void>((resolve) => {
-          empty = resolve
-        })
-      }
+      while (items.length) await change()
     },
     listen() {
       listening = true
@@ -92,26 +97,27 @@ export function inboxOf<T>(
     },
     async *taken() {
       taking = true
-      for (;;) {
-        const item = next()
-        if (item) {
-          inHand = true
-          yield item.message as Message<T>
-          inHand = false
-          settle(item)
-        } else if (closed) return
-        else {
-          await new Promise<void>((resolve) => {
-            bell = resolve
-          })
+      try {
+        for (;;) {
+          const item = next()
+          if (item) {
+            inHand = true
+            yield item.message as Message<T>
+            inHand = false
+            settle(item)
+          } else if (!closed) await change()
+          else if (failure) throw failure
+          else return
         }
+      } finally {
+        left()
       }
     },
-    close(all) {
+    close(reason) {
       closed = true
-      if (all) items = []
-      bell()
-      empty()
+      failure = reason
+      if (!reason) items = []
+      ring()
     },
   }
 }
