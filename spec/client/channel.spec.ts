@@ -110,19 +110,24 @@ describe('the client and a channel', () => {
       const [a, b] = [hub.channel('a'), hub.channel('b')]
       const sockets = await open(hub.subscriber(() => ['a', 'b']))
       const waiting = () => until(() => a.waiters.size === 1 && b.waiters.size === 1)
+      const ids: string[] = []
       const { connection, messages, gaps } = follow({ transport })
       await waiting()
-      await a.publish(1)
+      ids.push((await a.publish(1)).id)
       await until(() => messages.length === 1)
       await waiting()
-      await b.publish(2, { event: 'chat' })
+      ids.push((await b.publish(2, { event: 'chat' })).id)
       await until(() => messages.length === 2)
       await waiting()
       for (const socket of sockets) socket.destroy()
       await until(() => a.waiters.size === 0 && connection.state === 'waiting')
-      await a.publish(3)
+      ids.push((await a.publish(3)).id)
       manual.advance(1_000)
       await until(() => messages.length === 3)
+      assert.deepEqual(
+        messages.map(({ id }) => id),
+        ids,
+      )
       const shown = (all: Message<number>[]) => all.map(({ channel, event, data }) => [channel, event, data])
       const all = [
         ['a', undefined, 1],
@@ -135,6 +140,7 @@ describe('the client and a channel', () => {
       const late = follow({ transport, cursor: '0' })
       await until(() => late.messages.length === 3)
       assert.deepEqual(shown(late.messages).sort(), all.sort())
+      assert.deepEqual(late.messages.map(({ id }) => id).sort(), ids.sort())
       late.connection.close()
       await until(() => a.waiters.size === 0)
       await hub.close()

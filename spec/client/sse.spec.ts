@@ -36,8 +36,22 @@ describe('the client, by server-sent events', () => {
     const stream = (await scene.next()).stream(':channels\nid: a:1,b:1\n\n')
     stream.write('id: a:2,b:1\nevent: chat\ndata: {"channel":"a","data":7}\n\n')
     await until(() => messages.length === 1)
-    assert.deepEqual(messages, [{ id: 'a:2,b:1', event: 'chat', channel: 'a', data: 7 }])
+    assert.deepEqual(messages, [{ id: '2', event: 'chat', channel: 'a', data: 7 }])
     assert.equal(connection.cursor, 'a:2,b:1')
+  })
+
+  it('of several channels, the id of a message is its place in its own, whatever the channel is called', async () => {
+    const names = ['a', 'b', 'ba', 'a b+c', '100%', 'x:y,z', '2', 'комната', '__proto__', '=&', "(*.')"]
+    const cursor = names.map((name, n) => `${encodeURIComponent(name)}:e-${n}`).join(',')
+    const { connection, messages } = scene.follow({ transport: 'sse', cursor })
+    const stream = (await scene.next()).stream(`:channels\nid: ${cursor}\n\n`)
+    for (const name of names) stream.write(`id: ${cursor}\ndata: ${JSON.stringify({ channel: name, data: 7 })}\n\n`)
+    await until(() => messages.length === names.length)
+    assert.deepEqual(
+      messages.map(({ id, channel }) => [id, channel]),
+      names.map((name, n) => [`e-${n}`, name]),
+    )
+    assert.equal(connection.cursor, cursor)
   })
 
   it('data that looks like that of several channels is left alone where there is one', async () => {

@@ -1,6 +1,6 @@
 /** What came over a channel. */
 export interface Message<T = unknown> {
-  /** Its place in the channel. */
+  /** Its place in its channel: the same as in the receipt of `publish()`, whichever way it came. */
   readonly id: string
   readonly event?: string
   /** Its channel, where the connection follows several. */

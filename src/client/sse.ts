@@ -25,13 +25,16 @@ export async function sse<T>(
   const type = response.headers.get('content-type')
   if (!type?.startsWith(EVENT_STREAM)) refuse(type)
   let named = false
-  const feed = eventStream(({ id, event, data, '': comment }) => {
+  const feed = eventStream(({ id: cursor, event, data, '': comment }) => {
     named ||= comment === CHANNELS
-    if (!id) return
+    if (!cursor) return
     const gap = event === GAP
     const value = data && JSON.parse(data)
-    const message = { id, ...(event && { event }), ...(named ? value : { data: value }) }
-    receive({ cursor: id, messages: gap || !data ? [] : [message], gap })
+    const said = { ...(event && { event }), ...(named ? value : { data: value }) }
+    // the cursor has a place in each channel, written as name and value
+    const places = new URLSearchParams(cursor.replaceAll(',', '&').replaceAll(':', '='))
+    const message = { id: places.get(said.channel) ?? cursor, ...said }
+    receive({ cursor, messages: gap || !data ? [] : [message], gap })
   })
   await read(response, async (text) => {
     alive(FOREVER)
