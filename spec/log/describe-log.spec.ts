@@ -29,6 +29,17 @@ class Broken extends MemoryLog {
 describe('describeLog', () => {
   it('passes a log that holds to it', async () => assert.deepEqual(await failures(() => new MemoryLog()), []))
 
+  it('finds an epoch of which no cursor could be read', async () => {
+    for (const name of ['0b9f-4e2c', 'a'.repeat(65)]) {
+      class Named extends MemoryLog {
+        override async append(...args: Parameters<Log['append']>) {
+          return { ...(await super.append(...args)), epoch: name }
+        }
+      }
+      assert.ok((await failures(() => new Named())).some((title) => title.startsWith('numbers the messages')))
+    }
+  })
+
   it('takes an option that is undefined for one that is not given', () => {
     const titles: string[] = []
     const own = { describe: globalThis.describe, it: globalThis.it }

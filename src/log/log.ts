@@ -46,7 +46,7 @@ export interface Stored extends Message {
 
 /** A place in a channel: behind the message with this number. */
 export interface Position {
-  /** Changes whenever the numbers begin anew. */
+  /** Changes whenever the numbers begin anew. 1 to 64 letters of ASCII, digits and underscores: it is a part of cursors. */
   readonly epoch: string
   readonly seq: number
 }

@@ -1,4 +1,4 @@
-import { checkFunction, checkOptions } from '../core/options.js'
+import { checkFunction, checkOptions, invalid } from '../core/options.js'
 import {
   type After,
   type Backlog,
@@ -15,7 +15,11 @@ import { ringAll } from './ring.js'
 export interface MemoryLogOptions {
   /** Milliseconds, going forward. Default `performance.now`. */
   now?: (() => number) | undefined
-  /** Names an epoch. Default a random one. */
+  /**
+   * Names an epoch: 1 to 64 letters of ASCII, digits and underscores, so no UUID as it is, for the name is a part of every
+   * cursor. Asked once for each channel, when that is first used; a call fails with a `TypeError` `ERR_INVALID_OPTION` for
+   * another name. Default a random one.
+   */
   epoch?: (() => string) | undefined
 }
 
@@ -46,7 +50,12 @@ export class MemoryLog implements Log {
   #topic(channel: string): Topic {
     let topic = this.#topics.get(channel)
     if (topic === undefined) {
-      topic = new Topic(this.#epoch())
+      const epoch: unknown = this.#epoch()
+      // nobody could come back with a cursor that has another name in it
+      if (typeof epoch !== 'string' || !/^\w{1,64}$/.test(epoch)) {
+        throw invalid('What epoch() gives', '1 to 64 letters, digits and underscores', epoch)
+      }
+      topic = new Topic(epoch)
       this.#topics.set(channel, topic)
     }
     return topic
