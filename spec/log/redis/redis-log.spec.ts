@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { type AddressInfo, connect, createServer } from 'node:net'
 import { pipeline } from 'node:stream'
+import { inspect } from 'node:util'
 import { createClient } from 'redis'
 import { systemClock } from '../../../src/core/clock.js'
 import { LogError } from '../../../src/log/errors.js'
@@ -489,6 +490,11 @@ describe(`RedisLog${noRedis}`, () => {
       [{ host: 'a' }, /has no option host/],
       [{ url: 'http://a' }, /url must be/],
       [{ url: 7 }, /url must be/],
+      [{ url: 'redis://a b' }, /^url must be a URL that node-redis can read: Invalid URL$/],
+      [{ url: 'redis://127.0.0.1:99999' }, /url must be/],
+      [{ url: 'redis://127.0.0.1:6379/abc' }, /url must be/],
+      [{ url: 'redis://user:%zz@127.0.0.1' }, /url must be/],
+      [{ url: 'unix:' }, /url must be/],
       [{ client: {} }, /client must be/],
       [{ prefix: '' }, /prefix must be/],
       [{ prefix: 'a{b' }, /prefix must be/],
@@ -509,6 +515,10 @@ describe(`RedisLog${noRedis}`, () => {
     for (const [options, message] of refused) {
       assert.throws(() => new RedisLog(options as RedisLogOptions), { code: 'ERR_INVALID_OPTION', message })
     }
+    assert.throws(
+      () => new RedisLog({ url: 'redis://user:secret@a b' }),
+      (error) => !inspect(error).includes('secret'),
+    )
     const endless = Number.POSITIVE_INFINITY
     open({ wait: endless, timeout: 0, queue: endless, cache: endless, idle: endless })
   })

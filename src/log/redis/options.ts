@@ -1,5 +1,6 @@
 import { createClient } from 'redis'
 import { type Clock, systemClock } from '../../core/clock.js'
+import { InvalidTypeError } from '../../core/errors.js'
 import { checkClock, checkCount, checkFunction, checkOptions, checkRange, invalid } from '../../core/options.js'
 import type { RedisClient } from './client.js'
 
@@ -123,6 +124,15 @@ function clientOf(url: string | undefined, client: RedisLogOptions['client']): R
   if (url !== undefined && (typeof url !== 'string' || !/^(rediss?|unix):/.test(url))) {
     throw invalid('url', 'a URL that begins with redis:, rediss: or unix:', url)
   }
-  const alike = createClient({ url: url ?? 'redis://127.0.0.1:6379' }) as unknown as RedisClient
+  const alike = clientAt(url ?? 'redis://127.0.0.1:6379')
   return () => alike
+}
+
+function clientAt(url: string): RedisClient {
+  try {
+    return createClient({ url }) as unknown as RedisClient
+  } catch (error) {
+    // there may be a password in it: it is not shown, and the error of whoever read it has it
+    throw new InvalidTypeError(`url must be a URL that node-redis can read: ${(error as Error).message}`)
+  }
 }
