@@ -76,6 +76,17 @@ describe('drain over HTTP', () => {
     agent.destroy()
   })
 
+  it('one that is in its handler when it begins is answered on a connection that closes', async () => {
+    served = await serve(app)
+    const agent = new Agent({ keepAlive: true })
+    const asked = once(served.server, 'request')
+    const asking = served.ask('GET', '/slow', { agent })
+    await asked
+    assert.deepEqual(await boundary.drain(now), { held: 0, failed: 0 })
+    slow.open()
+    assert.equal((await asking).headers.connection, 'close')
+  })
+
   it('one whose handler suspends on every path is answered 503', async () => {
     app = new Koa()
     app.silent = true

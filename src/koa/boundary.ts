@@ -4,7 +4,7 @@ import { BoundaryError, DispatchLimitError } from '../core/errors.js'
 import type { Turns } from '../core/host.js'
 import type { Life } from '../core/life.js'
 import { shown } from '../core/options.js'
-import { noteInLine } from './connection.js'
+import { closeAfter, noteInLine } from './connection.js'
 import { passageOf, reenterAll } from './passage.js'
 import { RequestHost } from './request-host.js'
 import type { Settings } from './settings.js'
@@ -80,6 +80,8 @@ export async function runBoundary(
   } finally {
     if (outermost) {
       host.open = false
+      // it was in its handler when the drain began
+      if (settings.holds.isClosed) closeAfter(ctx.res)
       if (host.made !== undefined) host.policy.here.delete(host.made)
     }
   }
