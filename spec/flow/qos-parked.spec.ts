@@ -4,8 +4,9 @@ import { lanes } from '../../src/flow/lanes.js'
 import { type Qos, qos } from '../../src/flow/qos.js'
 import { type Continuation, ContinuationManager, continuations, suspendable } from '../../src/index.js'
 import { until } from '../support/gate.js'
+import { ManualClock } from '../support/manual-clock.js'
 import type { Asking } from '../support/serve.js'
-import { errand } from './errand.js'
+import { type Errand, errand } from './errand.js'
 import { type QosScene, qosScene, type Visit } from './qos-scene.js'
 
 type Entered = { readonly asking: Asking; readonly visit: Visit }
@@ -306,6 +307,57 @@ describe('qos() over and under', () => {
     visit.answer()
     assert.deepEqual(stage.order, ['/runs'])
   })
+
+  for (const [where, running] of [
+    ['that runs', true],
+    ['in line', false],
+  ] as const) {
+    it(`a job ${where} is cancelled when its client leaves or its time is up, also while no place is free`, async () => {
+      const clock = new ManualClock()
+      const work = lanes({ database: { concurrency: 2 } })
+      const blockers = running ? [] : [errand(), errand()]
+      const jobs: Record<string, Errand> = { '/leaves': errand(), '/expires': errand() }
+      const heard: string[] = []
+      stage = await qosScene({}, (app, limit, handler) => {
+        app
+          .use(limit)
+          .use(continuations({ timeout: 1_000, clock }))
+          .use(work)
+        app.use(async (ctx, next) => {
+          const { job } = jobs[ctx.path] ?? {}
+          if (job === undefined) return next()
+          await ctx.continuation.waitFor('database', job).catch(({ code }) => heard.push(`${ctx.path} ${code}`))
+          ctx.body = 'cancelled'
+        })
+        app.use(handler)
+      })
+      const blocking = blockers.map(({ job }) => work.run('database', job))
+      const stands = (): number => work.stats().database[running ? 'running' : 'waiting']
+      const leaves = stage.get('/leaves')
+      await until(() => stands() === 1 && stage.qos.running === 0)
+      const expires = stage.get('/expires')
+      await until(() => stands() === 2 && stage.qos.running === 0)
+      const { asking, visit } = await stage.enter('/runs')
+      leaves.request.destroy()
+      await until(() => (running ? jobs['/leaves']?.aborted === 'ERR_CLIENT_DISCONNECTED' : stands() === 1))
+      clock.advance(1_000)
+      if (running) assert.equal(jobs['/expires']?.aborted, 'ERR_JOB_CANCELLED')
+      else assert.equal(stands(), 0)
+      // and only the client that is there is worth a place
+      assert.ok(!heard.includes('/expires ERR_JOB_CANCELLED'))
+      for (const { done } of [...blockers, ...Object.values(jobs)]) done('too late')
+      await Promise.all(blocking)
+      assert.equal(stage.qos.running, 1)
+      visit.answer()
+      for (const answer of [asking, expires]) assert.equal((await answer).status, 200)
+      await until(() => heard.length === 2)
+      assert.deepEqual(heard.sort(), ['/expires ERR_JOB_CANCELLED', '/leaves ERR_CLIENT_DISCONNECTED'])
+      assert.deepEqual(
+        Object.values(jobs).map(({ begun }) => begun),
+        running ? [1, 1] : [0, 0],
+      )
+    })
+  }
 
   for (const above of [true, false]) {
     it(`a request that suspends again and again has a permit in each dispatch only, the boundary ${above ? 'above' : 'below'}`, async () => {

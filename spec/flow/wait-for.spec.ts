@@ -247,6 +247,30 @@ describe('waitFor', () => {
       assert.equal((await asking).body, '{"result":["C","B"]}')
     })
 
+    it('one that is asked for when somebody else has resumed it is not run', async () => {
+      const resumed = gate()
+      stage = await laneScene((ctx, { job }) => {
+        const { continuation } = ctx
+        continuation.addContinuationListener({ onResume: () => resumed.open() })
+        const late = async (): Promise<unknown> => {
+          await resumed
+          assert.equal(continuation.phase, 'woken')
+          return continuation.waitFor('search', job('late').job)
+        }
+        return inBody(ctx, async () => {
+          const settled = await Promise.allSettled([late(), continuation.waitFor('search', job('a').job)])
+          return settled.map((one) => one.status === 'rejected' && one.reason.code)
+        })
+      })
+      const { asking, continuation } = await stage.park()
+      continuation.resume()
+      assert.equal(stage.job('a').aborted, 'ERR_JOB_CANCELLED')
+      assert.equal((await asking).body, '{"result":["ERR_JOB_CANCELLED","ERR_JOB_CANCELLED"]}')
+      assert.deepEqual(stage.begun, ['a'])
+      stage.job('a').done('too late')
+      await until(() => stage.work.stats().search.running === 0)
+    })
+
     it('one for which there is no room is refused, and the others go on', async () => {
       stage = await laneScene(
         async (ctx, { job }) => {
