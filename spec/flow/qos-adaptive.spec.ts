@@ -17,7 +17,7 @@ describe('qos() with a limit that follows the latency', () => {
   })
 
   const enter = (handler: (ctx: Koa.Context) => Promise<void>): Promise<unknown> =>
-    compose([limit, handler])({ req: { headers: {} } } as Koa.Context, async () => {})
+    compose([limit, handler])({ req: { headers: {}, socket: {} }, res: {} } as Koa.Context, async () => {})
 
   /** So many requests as may run at once, again and again; each takes `ms(running)` milliseconds. */
   async function busy(requests: number, ms: (running: number) => number): Promise<void> {

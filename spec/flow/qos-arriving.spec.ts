@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { bodyParser } from '@koa/bodyparser'
 import type Koa from 'koa'
-import { BodyTimeoutError, type QosOptions } from '../../src/flow/qos.js'
+import { BodyTimeoutError, type QosOptions, qos } from '../../src/flow/qos.js'
 import { until } from '../support/gate.js'
 import { serveHttp2 } from '../support/serve-http2.js'
 import { type QosScene, qosScene } from './qos-scene.js'
@@ -116,6 +116,26 @@ describe('qos() and a body that comes slowly', () => {
     await until(() => stage.qos.arriving === 0)
     // Koa reports a body that breaks off, as without qos()
     assert.deepEqual(stage.order, [])
+  })
+
+  it('whose client leaves when it is here, in the line of a limit further out, is not served', async () => {
+    const outer = qos({ maxRequests: 1, awaitBody: false })
+    stage = await qosScene({}, (app, limit, handler) => {
+      app.use(outer)
+      app.use((ctx, next) => (ctx.path === '/outside' ? next() : limit(ctx, next)))
+      app.use(handler)
+    })
+    const { socket } = post(2, '')
+    await until(() => stage.qos.arriving === 1)
+    const { asking, visit } = await stage.enter('/outside')
+    socket.write('{}')
+    await until(() => outer.suspended === 1)
+    socket.destroy()
+    await until(() => outer.suspended === 0)
+    visit.answer()
+    assert.equal((await asking).status, 200)
+    assert.deepEqual(stage.order, ['/outside'])
+    assert.equal(outer.running, 0)
   })
 
   it('takes a place up at once with awaitBody: false', async () => {

@@ -17,7 +17,7 @@ const TIMEOUT = 100
 interface Told {
   readonly name: number
   readonly priority: number
-  state: 'waits' | 'runs' | 'parked' | 'goes on' | 'over'
+  state: 'waits' | 'runs' | 'parked' | 'goes on' | 'runs without' | 'over'
   /** How it ended. */
   end?: 'served' | 'thrown' | 'refused' | 'expired' | 'left'
   arrival: number
@@ -57,7 +57,9 @@ class Model {
 
   goOn(one: Told): void {
     one.told = one.gone
-    this.queue(one, 'goes on')
+    // whose client has left takes no place up any more, and waits for none
+    if (one.gone) one.state = 'runs without'
+    else this.queue(one, 'goes on')
   }
 
   over(one: Told, end: Told['end'] & string): void {
@@ -146,7 +148,7 @@ abstract class Step implements Command {
     for (let turns = 0; turns < 3; turns++) await turn()
     for (const { name, state, end } of model.all) {
       const lived = real.all[name] as Lived
-      assert.equal(lived.at !== undefined, state === 'runs', `${name} runs after ${this}`)
+      assert.equal(lived.at !== undefined, state === 'runs' || state === 'runs without', `${name} runs after ${this}`)
       assert.equal(lived.end, end, `how ${name} ended after ${this}`)
     }
     assert.equal(real.limit.running, model.having('runs').length, `running after ${this}`)
@@ -210,7 +212,7 @@ abstract class ToOne extends Step {
 }
 
 class Finish extends ToOne {
-  readonly states = ['runs'] as const
+  readonly states = ['runs', 'runs without'] as const
   constructor(
     which: number,
     readonly name: 'return' | 'throw',
@@ -225,7 +227,7 @@ class Finish extends ToOne {
 
 class Park extends ToOne {
   readonly name = 'park'
-  readonly states = ['runs'] as const
+  readonly states = ['runs', 'runs without'] as const
   to(one: Told, model: Model, real: Real): void {
     if (one.told) model.over(one, 'thrown')
     else {
@@ -254,6 +256,7 @@ class Leave extends ToOne {
     one.gone = true
     if (one.state === 'waits') model.over(one, 'left')
     if (one.state === 'parked') model.goOn(one)
+    if (one.state === 'goes on') one.state = 'runs without'
     real.leave(one.name)
   }
 }

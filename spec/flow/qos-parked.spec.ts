@@ -3,7 +3,7 @@ import type Koa from 'koa'
 import { lanes } from '../../src/flow/lanes.js'
 import { type Qos, qos } from '../../src/flow/qos.js'
 import { type Continuation, ContinuationManager, continuations, suspendable } from '../../src/index.js'
-import { until } from '../support/gate.js'
+import { gate, until } from '../support/gate.js'
 import { ManualClock } from '../support/manual-clock.js'
 import type { Asking } from '../support/serve.js'
 import { type Errand, errand } from './errand.js'
@@ -154,19 +154,37 @@ for (const [way, build] of Object.entries(ways)) {
       assert.equal((await asking).status, 200)
     })
 
-    it('whose client leaves while it waits to go on costs no permit', async () => {
+    it('whose client leaves while it waits to go on is forgotten at once', async () => {
       stage = await qosScene({}, build(clients))
       const parked = await park('/parks')
       const running = await stage.enter('/runs')
       clients.broadcast()
       await until(() => stage.qos.suspended === 1)
       parked.asking.request.destroy()
-      await until(() => (parked.continuation.context as Koa.Context).res.destroyed)
+      await until(() => stage.qos.suspended === 0)
+      assert.equal(stage.qos.running, 1)
+      const waiting = await stage.queue('/waits')
       running.visit.answer()
-      await until(() => {
-        stage.at.get('/parks')?.answer()
-        return stage.qos.running + stage.qos.suspended === 0
-      })
+      ;(await stage.visit('/waits')).answer()
+      for (const { asking } of [running, waiting]) assert.equal((await asking).status, 200)
+      // a handler that awaits goes on without a place, so that it can come to its end; no other is dispatched for nobody
+      assert.equal(stage.at.has('/parks'), way.startsWith('wait()'))
+      stage.at.get('/parks')?.answer()
+      await until(() => parked.continuation.phase === 'ended')
+      assert.deepEqual([stage.qos.running, stage.qos.suspended], [0, 0])
+    })
+
+    it('whose client leaves is not in the line, and its wait() says so at once', async () => {
+      stage = await qosScene({ timeout: 100 }, build(clients))
+      const parked = await park('/parks')
+      const { asking, visit } = await stage.enter('/runs')
+      parked.asking.request.destroy()
+      await until(() => parked.continuation.phase === 'aborted' || parked.continuation.phase === 'ended')
+      if (way.startsWith('wait()')) (await stage.visit('/parks')).answer()
+      await until(() => parked.continuation.phase === 'ended')
+      assert.deepEqual([stage.qos.running, stage.qos.suspended, stage.clock.timers], [1, 0, 0])
+      visit.answer()
+      assert.equal((await asking).status, 200)
     })
 
     it('that fails, or is completed, costs no permit', async () => {
@@ -279,6 +297,53 @@ describe('qos() over and under', () => {
     ;(await stage.visit('/again')).answer()
     assert.equal((await again).status, 200)
     assert.equal(stage.most, 1)
+  })
+
+  it('wait() answers disconnected at once, while no place is free', async () => {
+    const outcomes: string[] = []
+    const begun = gate()
+    stage = await qosScene({ timeout: 100 }, (app, limit, handler) => {
+      app.use(limit).use(continuations({ timeout: 0 }))
+      app.use(async (ctx, next) => {
+        if (ctx.path !== '/waits') return next()
+        const waiting = ctx.continuation.wait()
+        begun.open()
+        outcomes.push(await waiting)
+      })
+      app.use(handler)
+    })
+    const waits = stage.get('/waits')
+    await begun
+    const { asking, visit } = await stage.enter('/runs')
+    waits.request.destroy()
+    await until(() => outcomes.length === 1)
+    assert.deepEqual(outcomes, ['disconnected'])
+    assert.deepEqual([stage.qos.running, stage.qos.suspended], [1, 0])
+    visit.answer()
+    assert.equal((await asking).status, 200)
+  })
+
+  it('an inner limit: who has its permit, and leaves while it waits for the outer one, gives it back', async () => {
+    const inner = qos({ maxRequests: 1 })
+    stage = await qosScene({ maxRequests: 2 }, (app, outer, handler) => {
+      app.use(outer)
+      app.use((ctx, next) => (ctx.path.startsWith('/slow') ? inner(ctx, next) : next()))
+      app.use(handler)
+    })
+    const first = await stage.enter('/slow/1')
+    const second = stage.get('/slow/2')
+    await until(() => inner.suspended === 1)
+    const fast = await stage.enter('/fast')
+    const { asking: third } = await stage.queue('/third')
+    first.visit.answer()
+    await stage.visit('/third')
+    // it has the inner place, and stands in the outer line
+    await until(() => stage.qos.suspended === 1 && inner.running === 1)
+    second.request.destroy()
+    await until(() => stage.qos.suspended === 0 && inner.running === 0)
+    for (const path of ['/fast', '/third']) (await stage.visit(path)).answer()
+    for (const one of [first.asking, fast.asking, third]) assert.equal((await one).status, 200)
+    assert.ok(!stage.order.includes('/slow/2'))
   })
 
   it('a handler whose job is done, and that cannot go on in time, is told so in place of the result', async () => {

@@ -112,7 +112,7 @@ export function qos(options: QosOptions = {}): Qos {
       if (aside.isWaiting) stop = onceBodyIsHere(ctx.req, () => aside.goOn())
       const outcome = await waiting
       if (outcome === 'expired') throw new BodyTimeoutError(timeout, ctx.req.httpVersionMajor)
-      if (outcome !== 'resumed') return undefined
+      if (outcome !== 'resumed' || hasLeft(ctx)) return undefined
     } finally {
       aside.over()
     }

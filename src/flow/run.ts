@@ -1,5 +1,6 @@
 import type Koa from 'koa'
 import { type AsideSettings, Deadline } from '../koa/aside.js'
+import { hasLeft, onceLeft } from '../koa/connection.js'
 import { type Passage, passageOf } from '../koa/passage.js'
 import type { Permits, Waiting } from './permits.js'
 
@@ -20,6 +21,7 @@ const GOING_ON = Number.POSITIVE_INFINITY
  * One request below the limit: from when it was let in until it has left.
  *
  * It has a permit while it runs. Where it is parked below it gives the permit back, and takes one again before it goes on.
+ * One whose client has left goes on without: nobody waits for what it does, and it is to hear of that at once.
  */
 export class Run implements Passage {
   readonly ctx: Koa.Context
@@ -51,7 +53,7 @@ export class Run implements Passage {
 
   reenter(): Promise<void> | undefined {
     if (this.#state === 'waiting') return this.#entering
-    if (this.#state !== 'parked') return undefined
+    if (this.#state !== 'parked' || hasLeft(this.ctx)) return undefined
     if (this.#of.permits.take()) {
       this.#begin()
       return undefined
@@ -106,12 +108,18 @@ export class Run implements Passage {
       const stop = (): void => {
         permits.line.remove(waiting)
         deadline.stop()
+        forget()
         this.#stopEntering = undefined
       }
       this.#stopEntering = () => {
         stop()
         resolve()
       }
+      const forget = onceLeft(this.ctx, () => {
+        stop()
+        this.#state = 'parked'
+        resolve()
+      })
       permits.line.push(waiting)
       deadline.start(timeout)
     })

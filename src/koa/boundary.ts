@@ -46,12 +46,16 @@ export async function runBoundary(
     for (let again = false; ; again = true) {
       const before = host.made?.suspensions ?? 0
       try {
+        let here = true
         if (again) {
           checkDispatches(host)
-          const entering = reenterAll(passageOf(ctx))
+          const passage = passageOf(ctx)
+          const entering = reenterAll(passage)
           if (entering !== undefined) await entering
+          // nobody is let in again whose client has left
+          here = passage === undefined || !host.isGone()
         }
-        await dispatch(again)
+        if (here) await dispatch(again)
       } catch (error) {
         const { made } = host
         if (!(error instanceof Undispatch) || error.continuation !== made?.continuation) {

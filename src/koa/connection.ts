@@ -47,6 +47,27 @@ export function watchQueued(res: Response, left: () => void): void {
   res.once('close', () => queued.get(socket)?.delete(left))
 }
 
+/**
+ * Calls `left` when the client leaves, which is still there.
+ *
+ * @returns stops that
+ */
+export function onceLeft(ctx: Koa.Context, left: () => void): () => void {
+  const { res, req } = ctx
+  const closed = (): void => {
+    stop()
+    if (hasLeft(ctx)) left()
+  }
+  const line = res.socket === null && req.httpVersionMajor < 2 ? queuedOn(req.socket) : undefined
+  const stop = (): void => {
+    res.off('close', closed)
+    line?.delete(closed)
+  }
+  res.on('close', closed)
+  line?.add(closed)
+  return stop
+}
+
 /** Apart, since what listens to a connection keeps all that stands around it for as long as the connection is open. */
 function queuedOn(socket: Socket): Set<() => void> {
   const known = queued.get(socket)
