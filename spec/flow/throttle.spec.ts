@@ -239,6 +239,92 @@ describe('throttle()', () => {
       assert.deepEqual(await fields(), [undefined, undefined, '1'])
     })
 
+    it('say of a request that was put off how things stand when it is answered', async () => {
+      await start({ rate: 1, burst: 1, delay: 4_000 })
+      const asking = []
+      for (let delayed = -1; delayed < 3; delayed++) {
+        asking.push(fields())
+        await until(() => limit.delayed === Math.max(0, delayed + 1) && ran.length === 1)
+      }
+      const policy = '"default";q=1;w=1'
+      assert.deepEqual(await asking[0], [policy, '"default";r=0;t=1', undefined])
+      for (const [place, left] of [3, 2, 1].entries()) {
+        clock.advance(1_000)
+        assert.deepEqual(await asking[place + 1], [policy, `"default";r=0;t=${left}`, undefined])
+      }
+    })
+
+    describe('of an answer that is an error', () => {
+      const policy = '"default";q=3;w=2'
+      const throwing = async (thrown: () => unknown, above?: Koa.Middleware): Promise<void> => {
+        limit = throttle({ rate: 2, burst: 3, clock, clientId: by })
+        const app = new Koa()
+        if (above !== undefined) app.use(above)
+        app.use(limit).use(() => {
+          throw thrown()
+        })
+        served = await serve(app)
+      }
+
+      it('are those of any other', async () => {
+        await throwing(() => new Error('thrown'))
+        assert.deepEqual(await fields(), [policy, '"default";r=2;t=1', undefined])
+        assert.deepEqual(await fields(), [policy, '"default";r=1;t=1', undefined])
+        assert.ok(!Object.keys(served.errors[0] as Error).includes('headers'))
+      })
+
+      it('stand beside the headers that it has, and take the place of none', async () => {
+        const headers = { 'Retry-After': '7', ratelimit: '"mine";r=5' }
+        await throwing(() => Object.assign(new Error('thrown'), { status: 503, headers }))
+        assert.deepEqual(await fields(), [policy, '"mine";r=5', '7'])
+        assert.deepEqual(Object.keys(headers), ['Retry-After', 'ratelimit'])
+      })
+
+      it('are each request’s own where the same error is thrown again and again', async () => {
+        const error = Object.assign(new Error('thrown'), { status: 404 })
+        await throwing(() => error)
+        assert.deepEqual(await fields(), [policy, '"default";r=2;t=1', undefined])
+        assert.deepEqual(await fields(), [policy, '"default";r=1;t=1', undefined])
+      })
+
+      it('are those of all limits that it comes through', async () => {
+        await throwing(() => new Error('thrown'), throttle({ rate: 10, clock, clientId: () => 'all', policy: 'outer' }))
+        assert.deepEqual(await fields(), [
+          `"outer";q=10;w=1, ${policy}`,
+          '"outer";r=9;t=1, "default";r=2;t=1',
+          undefined,
+        ])
+      })
+
+      for (const [what, thrown] of Object.entries({
+        'a frozen one': Object.freeze(Object.assign(new Error('thrown'), { status: 404 })),
+        'one with other headers': Object.assign(new Error('thrown'), {
+          headers: new Headers({ 'x-powered-by': 'it' }),
+        }),
+        'no error': 'thrown',
+        'no error, but an object': { status: 404 },
+      })) {
+        it(`are left out where they cannot be put: ${what}`, async () => {
+          let passed: unknown
+          const { headers } = Object(thrown) as { headers?: unknown }
+          await throwing(
+            () => thrown,
+            async (ctx, next) => {
+              try {
+                await next()
+              } catch (error) {
+                passed = error
+                ctx.body = 'caught'
+              }
+            },
+          )
+          assert.equal((await served.get('/')).body, 'caught')
+          assert.equal(passed, thrown)
+          assert.equal((Object(thrown) as { headers?: unknown }).headers, headers)
+        })
+      }
+    })
+
     it('of several limits stand beside each other', async () => {
       limit = throttle({ rate: 1, burst: 1, delay: 0, penalty: 0, clock, clientId: () => 'all', policy: 'inner' })
       const outer = throttle({ rate: 10, clock, clientId: () => 'all', policy: 'outer' })

@@ -2,6 +2,7 @@ import type Koa from 'koa'
 import { Aside } from '../koa/aside.js'
 import { hasBoundary } from '../koa/boundary.js'
 import { hasLeft } from '../koa/connection.js'
+import { giveFields } from './error-fields.js'
 import { RateLimitError } from './rate-limit-error.js'
 import { RateLimitFields } from './rate-limit-fields.js'
 import { type ThrottleOptions, throttleSettings } from './throttle-options.js'
@@ -22,8 +23,9 @@ export interface Throttle extends Koa.Middleware {
  * Like Jetty's DoSFilter, except that a request is put off for just as long as it has to be. Who waits has its body
  * unread and whole. A request counts once, however often it is dispatched.
  *
- * A response says how the client stands, in `RateLimit` and `RateLimit-Policy`; a refusal says in `Retry-After` when to
- * come again. It is a `RateLimitError`, code `ERR_RATE_LIMIT`.
+ * A response says how the client stands, in `RateLimit` and `RateLimit-Policy`; an error that comes from below takes them
+ * along in its `headers`. A refusal says in `Retry-After` when to come again. It is a `RateLimitError`, code
+ * `ERR_RATE_LIMIT`.
  *
  * @throws {TypeError | RangeError} `ERR_INVALID_OPTION` for options that are not known, of the wrong type or out of range
  * @example
@@ -42,17 +44,27 @@ export function throttle(options: ThrottleOptions = {}): Throttle {
   const middleware: Koa.Middleware = function throttle(ctx, next) {
     const client = clientOf(ctx)
     if (client === undefined) return next()
-    const now = clock.now()
     const patience = delayed < maxDelayed ? delay : 0
-    const wait = counted.has(ctx) ? 0 : buckets.take(client, now, patience)
+    const wait = counted.has(ctx) ? 0 : buckets.take(client, clock.now(), patience)
     if (wait > patience) return refuse(ctx, client)
-    if (fields !== undefined) ctx.set(fields.of(ctx, buckets.state(client, now)))
     if (hasBoundary(ctx)) counted.add(ctx)
-    return wait === 0 ? next() : goOn(ctx, next, wait)
+    return wait === 0 ? serve(ctx, next, client) : goOn(ctx, next, client, wait)
   }
 
-  async function goOn(ctx: Koa.Context, next: Koa.Next, wait: number): Promise<unknown> {
-    return (await putOff(ctx, wait)) ? next() : undefined
+  async function goOn(ctx: Koa.Context, next: Koa.Next, client: string, wait: number): Promise<unknown> {
+    return (await putOff(ctx, wait)) ? serve(ctx, next, client) : undefined
+  }
+
+  async function serve(ctx: Koa.Context, next: Koa.Next, client: string): Promise<unknown> {
+    if (fields === undefined) return next()
+    const set = fields.of(ctx, buckets.state(client, clock.now()))
+    ctx.set(set)
+    try {
+      return await next()
+    } catch (error) {
+      giveFields(error, set, ctx)
+      throw error
+    }
   }
 
   async function refuse(ctx: Koa.Context, client: string): Promise<void> {
