@@ -200,6 +200,26 @@ describe('throttle()', () => {
     assert.deepEqual(ran, [])
   })
 
+  for (const above of [false, true]) {
+    it(`counts a request once that comes by twice, ${above ? 'with a' : 'without any'} boundary above`, async () => {
+      limit = throttle({ rate: 1, burst: 4, delay: 0, penalty: 0, clock, clientId: by })
+      const app = new Koa()
+      if (above) app.use(continuations())
+      served = await serve(
+        app
+          .use(limit)
+          .use(limit)
+          .use((ctx) => {
+            ctx.body = 'fine'
+          }),
+      )
+      for (const left of [3, 2]) {
+        const { status, headers } = await served.get('/')
+        assert.deepEqual([status, headers['ratelimit']], [200, `"default";r=${left};t=${left}`])
+      }
+    })
+  }
+
   it('prints how it stands', async () => {
     await start()
     await served.get('/')

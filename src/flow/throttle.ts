@@ -21,7 +21,7 @@ export interface Throttle extends Koa.Middleware {
  * the `penalty`.
  *
  * Like Jetty's DoSFilter, except that a request is put off for just as long as it has to be. Who waits has its body
- * unread and whole. A request counts once, however often it is dispatched.
+ * unread and whole. A request counts once, however often it is dispatched, and however often it comes by.
  *
  * A response says how the client stands, in `RateLimit` and `RateLimit-Policy`; an error that comes from below takes them
  * along in its `headers`. A refusal says in `Retry-After` when to come again. It is a `RateLimitError`, code
@@ -39,9 +39,12 @@ export function throttle(options: ThrottleOptions = {}): Throttle {
   const fields = named.policy === undefined ? undefined : new RateLimitFields(named.policy, rate, named.burst)
   /** Those that may be dispatched again. */
   const counted = new WeakSet<Koa.Context>()
+  /** Those that are below. */
+  const inside = new WeakSet<Koa.Context>()
   let delayed = 0
 
   const middleware: Koa.Middleware = function throttle(ctx, next) {
+    if (inside.has(ctx)) return next()
     const client = clientOf(ctx)
     if (client === undefined) return next()
     const patience = delayed < maxDelayed ? delay : 0
@@ -56,14 +59,16 @@ export function throttle(options: ThrottleOptions = {}): Throttle {
   }
 
   async function serve(ctx: Koa.Context, next: Koa.Next, client: string): Promise<unknown> {
-    if (fields === undefined) return next()
-    const set = fields.of(ctx, buckets.state(client, clock.now()))
-    ctx.set(set)
+    const set = fields?.of(ctx, buckets.state(client, clock.now()))
+    if (set !== undefined) ctx.set(set)
+    inside.add(ctx)
     try {
       return await next()
     } catch (error) {
-      giveFields(error, set, ctx)
+      if (set !== undefined) giveFields(error, set, ctx)
       throw error
+    } finally {
+      inside.delete(ctx)
     }
   }
 
