@@ -347,6 +347,27 @@ describe('Lane', () => {
     await one.close()
   })
 
+  it('a clock that throws costs no place: who asked has its error', async () => {
+    const one = lane()
+    const a = named('a')
+    const running = one.run(a.job)
+    const waiting = one.run(() => 'b')
+    const { setTimeout } = clock
+    clock.setTimeout = () => {
+      throw new Error('no time')
+    }
+    a.done(1)
+    assert.equal(await running, 1)
+    await assert.rejects(waiting, /no time/)
+    await assert.rejects(
+      one.run(() => 'c'),
+      /no time/,
+    )
+    clock.setTimeout = setTimeout
+    assert.deepEqual(one.stats, { running: 0, waiting: 0, abandoned: 0 })
+    assert.equal(await one.run(() => 'd'), 'd')
+  })
+
   it('wrong options and arguments: errors with a code', async () => {
     const code = 'ERR_INVALID_OPTION'
     for (const [options, name] of [

@@ -361,6 +361,7 @@ describe('offload', () => {
       { export: 5 },
       { name: 5 },
       { pool: 5 },
+      { pool: [] },
       { maxWaiting: -1 },
       { clock: {} },
       { random: 0.5 },

@@ -4,6 +4,7 @@ import Koa from 'koa'
 import { lanes } from '../../src/flow/lanes.js'
 import { continuations, suspendable } from '../../src/index.js'
 import { gate, until } from '../support/gate.js'
+import { ManualClock } from '../support/manual-clock.js'
 import { isre } from '../support/scene.js'
 import { type Answer, type Served, serve } from '../support/serve.js'
 import { type LaneScene, laneScene } from './lane-scene.js'
@@ -703,5 +704,8 @@ describe('lanes()', () => {
     }
     assert.throws(() => lanes({ a: { concurrency: 1 } }, { timeout: 5 } as never), { code })
     assert.throws(() => lanes({ a: { concurrency: 1 } }, { random: 5 } as never), { code })
+    for (const clock of [{}, null, 5, { ...new ManualClock(), afterJobs: undefined }]) {
+      assert.throws(() => lanes({ a: { concurrency: 1 } }, { clock } as never), { name: 'TypeError', code })
+    }
   })
 })

@@ -1,6 +1,7 @@
 import { AsyncResource } from 'node:async_hooks'
 import {
   type Clock,
+  checkClock,
   checkCount,
   checkFunction,
   checkNumber,
@@ -101,6 +102,7 @@ export class Lane {
     checkCount(`${name}.maxWaiting`, maxWaiting)
     checkRange(`${name}.timeout`, timeout, 0)
     checkRange(`${name}.grace`, grace, 0)
+    checkClock(clock)
     this.name = name
     this.concurrency = concurrency
     this.maxWaiting = maxWaiting
@@ -200,13 +202,14 @@ export class Lane {
   }
 
   #start(entry: Entry): void {
+    // before it has its place: a clock that throws loses none
+    if (this.#timeout > 0 && this.#timeout < Number.POSITIVE_INFINITY) {
+      entry.timer = this.#clock.setTimeout(this.#overdue, this.#timeout, entry)
+    }
     const controller = new AbortController()
     entry.controller = controller
     entry.stands = 'running'
     this.#running++
-    if (this.#timeout > 0 && this.#timeout < Number.POSITIVE_INFINITY) {
-      entry.timer = this.#clock.setTimeout(this.#overdue, this.#timeout, entry)
-    }
     // called within, so that what it throws at once is a rejection like any other
     new Promise((resolve) => resolve(entry.job(controller.signal))).then(
       (value) => this.#settled(entry, { status: 'fulfilled', value }),
@@ -275,7 +278,13 @@ export class Lane {
         this.#clock.nextTurn(this.#turn)
       }
       if (now >= this.#turnEnds) return
-      this.#start(this.#line.shift() as Entry)
+      const entry = this.#line.shift() as Entry
+      try {
+        this.#start(entry)
+      } catch (reason) {
+        entry.tell?.({ status: 'rejected', reason })
+        entry.tell = undefined
+      }
     }
   }
 

@@ -97,7 +97,8 @@ export function offload<Blocking extends (task: never) => unknown = (task: unkno
   const { maxWaiting, timeout, grace, clock = systemClock, random } = options
   if (typeof name !== 'string') throw invalid('name', 'a string', name)
   if (typeof exported !== 'string') throw invalid('export', 'a string', exported)
-  if (typeof pool !== 'object' || pool === null) throw invalid('pool', "an object with Piscina's options", pool)
+  if (typeof pool !== 'object' || pool === null || Array.isArray(pool))
+    throw invalid('pool', "an object with Piscina's options", pool)
   checkCount('threads', threads, 1)
   checkRange('idle', idle, 0)
   checkRange('patience', patience, 0)
