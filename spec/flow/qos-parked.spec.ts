@@ -111,7 +111,7 @@ for (const [way, build] of Object.entries(ways)) {
     })
 
     it('has one again when it goes on, before all that have not begun, whatever their priority', async () => {
-      stage = await qosScene({ priority: () => Number.MAX_VALUE, maxSuspended: 1 }, build(clients))
+      stage = await qosScene({ priority: () => Number.POSITIVE_INFINITY, maxSuspended: 1 }, build(clients))
       const parked = [await park('/parks/1'), await park('/parks/2')]
       const running = await stage.enter('/runs')
       const waiting = await stage.queue('/waits')

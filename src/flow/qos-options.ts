@@ -75,7 +75,8 @@ export function qosSettings(options: QosOptions): QosSettings {
     priority(ctx) {
       const number: unknown = priority(ctx)
       if (typeof number !== 'number' || Number.isNaN(number)) throw invalid('What priority answers', 'a number', number)
-      return number
+      // before all that have not begun stand those that go on, at Infinity
+      return Math.min(number, Number.MAX_VALUE)
     },
     settings: asideSettings({ clock, random, limits: { total: maxSuspended } }),
     arriving: asideSettings({ clock, random }),

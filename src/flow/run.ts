@@ -14,7 +14,7 @@ export interface RunSettings {
   expired(): Error
 }
 
-/** Those that go on stand before all that are to begin. */
+/** Those that go on stand before all that are to begin, whose priority is finite. */
 const GOING_ON = Number.POSITIVE_INFINITY
 
 /**
