@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { inspect } from 'node:util'
 import { threadId } from 'node:worker_threads'
 import type Koa from 'koa'
 import { type Offload, type OffloadOptions, offload } from '../../src/flow/offload.js'
-import { until } from '../support/gate.js'
+import { turn, until } from '../support/gate.js'
 import { ManualClock } from '../support/manual-clock.js'
 import { type Scene, scene } from '../support/scene.js'
 import type * as tasks from './offload-tasks.js'
@@ -50,7 +52,6 @@ describe('offload', () => {
     it('of CommonJS too, by an absolute path', async () => {
       const { mkdtemp, rm, writeFile } = await import('node:fs/promises')
       const { tmpdir } = await import('node:os')
-      const { join } = await import('node:path')
       const folder = await mkdtemp(join(tmpdir(), 'offload-'))
       for (const [name, code, expected] of [
         ['whole', 'module.exports = (task) => task + 1', 2],
@@ -330,6 +331,27 @@ describe('offload', () => {
     })
   })
 
+  it('has the name of its file, as it is written', () => {
+    for (const name of ['hash', 'größe', 'a b#c%20', 'hash.min']) {
+      for (const where of [join('/tasks', `${name}.js`), pathToFileURL(join('/tasks', `${name}.js`))]) {
+        assert.equal(inspect(offload(where, { threads: 2 })), `Offload { ${name}: 0 of 2 running, 0 of 1000 waiting }`)
+      }
+    }
+  })
+
+  it('with an idle time that is longer than timers go, its thread does not end at once', async () => {
+    const warnings: string[] = []
+    const warned = ({ name }: Error): void => void warnings.push(name)
+    process.on('warning', warned)
+    const thread = off('thread', { idle: 2 ** 31 })
+    const id = await thread(undefined)
+    // a timer that cannot be so long says so in the next turn
+    for (let turns = 0; turns < 3; turns++) await turn()
+    process.off('warning', warned)
+    assert.deepEqual(warnings, [])
+    assert.equal(await thread(undefined), id)
+  })
+
   it('no thread is started before the first task, and none is left after the end', async () => {
     const thread = off('thread')
     await thread.close()
@@ -350,7 +372,15 @@ describe('offload', () => {
 
   it('wrong options: errors with a code', () => {
     const code = 'ERR_INVALID_OPTION'
-    for (const wrong of [undefined, 'hash.js', './hash.js', 'https://localhost/hash.js', new URL('data:,x'), 7]) {
+    for (const wrong of [
+      undefined,
+      'hash.js',
+      './hash.js',
+      'https://localhost/hash.js',
+      new URL('data:,x'),
+      new URL('file://host/hash.js'),
+      7,
+    ]) {
       assert.throws(() => offload(wrong as never), { code, message: /import\.meta\.url/ })
     }
     for (const options of [

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { basename, extname, isAbsolute } from 'node:path'
-import { pathToFileURL } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import type { Transferable } from 'node:worker_threads'
 import {
   type Clock,
@@ -91,8 +91,8 @@ export function offload<Blocking extends (task: never) => unknown = (task: unkno
   options: OffloadOptions = {},
 ): Offload<Parameters<Blocking>[0], Awaited<ReturnType<Blocking>>> {
   checkOptions('offload()', options, known)
-  const url = urlOf(file)
-  const { name = basename(url.pathname, extname(url.pathname)), export: exported = 'default', pool = {} } = options
+  const { url, path } = located(file)
+  const { name = basename(path, extname(path)), export: exported = 'default', pool = {} } = options
   const { threads = Math.max(1, availableParallelism() - 1), idle = 60_000, patience = 50 } = options
   const { maxWaiting, timeout, grace, clock = systemClock, random } = options
   if (typeof name !== 'string') throw invalid('name', 'a string', name)
@@ -149,11 +149,12 @@ const known = [
   'random',
 ] as const satisfies (keyof OffloadOptions)[]
 
-function urlOf(file: unknown): URL {
-  const expected = "a file: URL, as by new URL('…', import.meta.url), or an absolute path"
+function located(file: unknown): { readonly url: URL; readonly path: string } {
   const url = typeof file === 'string' && isAbsolute(file) ? pathToFileURL(file) : file
-  if (typeof url !== 'string' && !(url instanceof URL)) throw invalid('The file to off-load', expected, file)
-  if (!URL.canParse(String(url)) || new URL(url).protocol !== 'file:')
-    throw invalid('The file to off-load', expected, file)
-  return new URL(url)
+  try {
+    if (typeof url === 'string' || url instanceof URL) return { url: new URL(url), path: fileURLToPath(url) }
+  } catch {
+    // no URL, or of no file
+  }
+  throw invalid('The file to off-load', "a file: URL, as by new URL('…', import.meta.url), or an absolute path", file)
 }

@@ -28,6 +28,9 @@ export interface PoolOptions {
   readonly options: PiscinaOptions
 }
 
+/** Piscina hands it to a timer, and one of more is over at once; of `Infinity` it makes none. */
+const LONGEST_TIMER = 2 ** 31 - 1
+
 /** This side of it, in the form that this file has. */
 const thread = fileURLToPath(new URL(`offload-thread${extname(import.meta.url)}`, import.meta.url))
 
@@ -93,7 +96,8 @@ export class Pool {
 
   #start(): Piscina {
     const { threads, idle, options } = this.#options
-    const piscina = new Piscina({ ...options, filename: thread, minThreads: 0, maxThreads: threads, idleTimeout: idle })
+    const idleTimeout = idle === Number.POSITIVE_INFINITY ? idle : Math.min(idle, LONGEST_TIMER)
+    const piscina = new Piscina({ ...options, filename: thread, minThreads: 0, maxThreads: threads, idleTimeout })
     piscina.on('error', (error: Error) => {
       // where a thread cannot even begin, nobody would come for the tasks
       if (piscina.threads.length > 0 || this.#underWay.size === 0) process.emitWarning(error)
