@@ -49,6 +49,17 @@ export function failBecause(what: string): never {
   }
 }
 
+export function failTogether(): never {
+  throw new AggregateError([new TypeError('one'), new Error('two', { cause: decode }), decode, 3], 'many')
+}
+
+export function failWithGetter(): never {
+  const get = (): never => {
+    throw new Error('not me')
+  }
+  throw Object.defineProperty(Object.assign(new Error('me'), { status: 422 }), 'broken', { enumerable: true, get })
+}
+
 export const reject = (value: unknown): Promise<never> => Promise.reject(value)
 
 export function throwFunction(): never {

@@ -137,6 +137,22 @@ describe('offload', () => {
       assert.equal(platform.message, 'Invalid character')
     })
 
+    it('with those that they stand for', async () => {
+      const error = await off('failTogether')(undefined).then(assert.fail, (error) => error)
+      const { name, message, errors } = error as AggregateError
+      assert.deepEqual([name, message], ['AggregateError', 'many'])
+      const [one, two, text, number] = errors
+      assert.ok(one instanceof TypeError && two instanceof Error)
+      assert.deepEqual([one.message, two.message, number], ['one', 'two', 3])
+      assert.match(String(two.cause), /atob/)
+      assert.match(text, /atob/)
+    })
+
+    it('without what cannot be read', async () => {
+      const error = await off('failWithGetter')(undefined).then(assert.fail, (error) => error)
+      assert.deepEqual([error.message, error.status, 'broken' in error], ['me', 422, false])
+    })
+
     it('and what is none comes as it is, or as text where it cannot be sent', async () => {
       const reject = off('reject')
       assert.deepEqual(await reject({ odd: 1 }).catch((error) => error), { odd: 1 })

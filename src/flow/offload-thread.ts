@@ -51,8 +51,19 @@ function functionIn(module: Record<string, unknown>, name: string): Found | unde
 function failure(error: unknown): Failure {
   if (!(error instanceof Error))
     return { [FAILED]: true, error: canBeSent(error) ? error : String(error), properties: {} }
-  const properties: Record<string, unknown> = { name: error.name }
-  for (const [name, value] of Object.entries(error)) if (canBeSent(value)) properties[name] = value
+  const properties: Record<string, unknown> = {}
+  const carried = error as unknown as Record<string, unknown>
+  for (const name of ['name', ...Object.keys(error)]) {
+    try {
+      const value = carried[name]
+      if (canBeSent(value)) properties[name] = value
+    } catch {
+      // a getter that throws is not what went wrong
+    }
+  }
+  // they are hidden; where one cannot be sent, the others are
+  const errors = error instanceof AggregateError ? error.errors : undefined
+  if (Array.isArray(errors)) properties['errors'] = errors.map(sendableCause)
   return { [FAILED]: true, error: sendable(error), properties }
 }
 
