@@ -121,7 +121,7 @@ describe('Lane', () => {
 
     it('Retry-After is between 1 and 10 s, and not the same for all', async () => {
       const drawn = new Set<number | undefined>()
-      for (const random of [0, 0.05, 0.5, 0.999]) {
+      for (const random of [0, 0.05, 0.5, 0.999, 1]) {
         const one = new Lane('x', { concurrency: 1 }, { random: () => random })
         await one.close()
         await one.run(() => 1).catch(({ retryAfter }) => drawn.add(retryAfter))

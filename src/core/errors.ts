@@ -1,4 +1,5 @@
 import type { Phase } from './lifecycle.js'
+import { retryAfter } from './retry-after.js'
 
 /**
  * A call that the state of the request does not allow, such as a second `suspend()` in one dispatch.
@@ -46,10 +47,11 @@ export class SuspensionLimitError extends Error {
 
   constructor(scope: LimitScope, limit: number, random: () => number = Math.random) {
     const whose = { total: '', perClient: ' from this client', perKey: ' under this key' }[scope]
-    super(`Cannot hold another request${whose}: ${limit} ${limit === 1 ? 'is' : 'are'} already waiting`)
+    const waiting = limit === 0 ? 'none may wait' : `${limit} ${limit === 1 ? 'is' : 'are'} already waiting`
+    super(`Cannot hold another request${whose}: ${waiting}`)
     this.scope = scope
     this.limit = limit
-    this.retryAfter = 1 + Math.floor(random() * 10)
+    this.retryAfter = retryAfter(random)
     this.headers = { 'Retry-After': String(this.retryAfter) }
   }
 }
@@ -71,7 +73,7 @@ export class DrainError extends Error {
 
   constructor(random: () => number = Math.random) {
     super('Cannot hold this request: the server is going away')
-    this.retryAfter = 1 + Math.floor(random() * 10)
+    this.retryAfter = retryAfter(random)
     this.headers = { 'Retry-After': String(this.retryAfter) }
   }
 }

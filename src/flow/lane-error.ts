@@ -1,3 +1,5 @@
+import { retryAfter } from '../koa/checks.js'
+
 const codes = {
   /** As many wait in the lane as may. */
   full: 'ERR_LANE_FULL',
@@ -33,7 +35,7 @@ export class LaneError extends Error {
     super(message)
     this.code = codes[why]
     this.lane = lane
-    this.retryAfter = random && 1 + Math.floor(random() * 10)
+    this.retryAfter = random && retryAfter(random)
     this.status = random === undefined ? 500 : 503
     this.expose = random !== undefined
     this.headers = this.retryAfter === undefined ? {} : { 'Retry-After': String(this.retryAfter) }

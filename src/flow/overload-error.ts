@@ -1,3 +1,5 @@
+import { retryAfter } from '../koa/checks.js'
+
 /**
  * A request has waited for its turn as long as it may. Koa answers it as 503 with `Retry-After`.
  *
@@ -18,7 +20,7 @@ export class OverloadError extends Error {
   constructor(timeout: number, random: () => number) {
     super(`Cannot serve the request: its turn has not come within ${timeout} ms`)
     this.timeout = timeout
-    this.retryAfter = 1 + Math.floor(random() * 10)
+    this.retryAfter = retryAfter(random)
     this.headers = { 'Retry-After': String(this.retryAfter) }
   }
 }

@@ -14,3 +14,4 @@ export {
   checkRange,
   invalid,
 } from '../core/options.js'
+export { retryAfter } from '../core/retry-after.js'

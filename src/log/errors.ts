@@ -1,3 +1,5 @@
+import { retryAfter } from '../core/retry-after.js'
+
 /**
  * - `ERR_LOG_AWAY`: it cannot be reached
  * - `ERR_LOG_TIMEOUT`: it has not answered in time
@@ -38,7 +40,7 @@ export class LogError extends Error {
     super(message, options)
     this.code = code
     this.inDoubt = inDoubt
-    this.headers = { 'Retry-After': String(1 + Math.floor(random() * 5)) }
+    this.headers = { 'Retry-After': String(retryAfter(random, 5)) }
   }
 }
 
