@@ -77,10 +77,21 @@ describe('qos()', () => {
       assert.ok(stage.errors[0] instanceof SuspensionLimitError)
     })
 
+    it('and over the timeout, Retry-After is at most 10, also of a source of numbers that gives 1', async () => {
+      stage = await qosScene({ maxSuspended: 1, timeout: 100, random: () => 1 })
+      const { visit } = await stage.enter('/1')
+      const { asking } = await stage.queue('/2')
+      assert.equal((await stage.get('/3')).headers['retry-after'], '10')
+      stage.clock.advance(100)
+      assert.equal((await asking).headers['retry-after'], '10')
+      visit.answer()
+    })
+
     it('of 0, nobody waits', async () => {
       stage = await qosScene({ maxSuspended: 0 })
       const { visit, asking } = await stage.enter('/1')
-      assert.equal((await stage.get('/2')).status, 503)
+      const { status, body } = await stage.get('/2')
+      assert.deepEqual([status, body], [503, 'Cannot hold another request: none may wait'])
       visit.answer()
       assert.equal((await asking).status, 200)
     })
@@ -248,6 +259,8 @@ describe('the options of qos()', () => {
     [{ priority: 1 }, /priority must be a function/],
     [{ awaitBody: 1 }, /awaitBody must be true or false/],
     [{ maxRequests: { min: 1 } }, /maxRequests.adaptive must be true/],
+    [{ maxRequests: { adaptive: true, min: 5n } }, /maxRequests.min must be a number/],
+    [{ maxRequests: { adaptive: true, max: Symbol('many') } }, /maxRequests.max must be a number/],
     [{ maxRequests: { adaptive: true, minimum: 1 } }, /maxRequests has no option minimum/],
     [{ random: 1 }, /random must be a function/],
     ['10', /The options of qos\(\) must be an object/],

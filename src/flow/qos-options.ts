@@ -89,10 +89,11 @@ function limitOf(maxRequests: number | AdaptiveLimit): Limit {
     return { value: maxRequests }
   }
   checkOptions('maxRequests', maxRequests, ['adaptive', 'min', 'max', 'initial'])
-  const { adaptive, min = 1, max = 1_000, initial = Math.min(max, Math.max(min, 20)) } = maxRequests
+  const { adaptive, min = 1, max = 1_000 } = maxRequests
   if (adaptive !== true) throw invalid('maxRequests.adaptive', 'true', adaptive)
   checkCount('maxRequests.min', min, 1)
   checkCount('maxRequests.max', max, min)
+  const { initial = Math.min(max, Math.max(min, 20)) } = maxRequests
   checkRange('maxRequests.initial', initial, min, max)
   return new GradientLimit({ min, max, initial })
 }
