@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import type { IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
+import { Readable } from 'node:stream'
 import Koa from 'koa'
 import { type Continuation, ContinuationManager, continuations } from '../../src/index.js'
 import { gate, turn, until } from '../support/gate.js'
-import { type Scene, scene } from '../support/scene.js'
-import { serve } from '../support/serve.js'
+import { forEachKoa } from '../support/koas.js'
+import { recorder, type Scene, scene } from '../support/scene.js'
+import { type Answer, type Asking, type Served, serve } from '../support/serve.js'
 
 describe('errors and ends', () => {
   let stage: Scene
@@ -297,5 +299,119 @@ describe('a client that leaves after the decision, before its dispatch', () => {
       ['dispatched, gone', 'onDisconnect', 'onComplete'],
     )
     await served.close()
+  })
+})
+
+describe('a stream set as body from outside that fails before it is sent', () => {
+  forEachKoa((name, Application) => {
+    // Koa 2 hears a stream from when it is set, and answers at once
+    const hearsItself = name === 'Koa 2'
+    const failure = new Error('upstream gone')
+    let served: Served
+    let stream: Readable
+    let heard: string[]
+    let held: Continuation | undefined
+    let outcomes: string[]
+
+    beforeEach(() => {
+      held = undefined
+      heard = []
+      outcomes = []
+      stream = new Readable({ read() {} })
+    })
+    afterEach(() => served.close())
+
+    async function park(manner: 'suspend' | 'wait', begin = (_: Koa.Context) => {}): Promise<{ asking: Asking }> {
+      const app = new Application()
+      app.use(continuations())
+      app.use(async (ctx) => {
+        const { continuation } = ctx
+        if (!continuation.isInitial()) {
+          ctx.body = 'again'
+          return
+        }
+        held = continuation
+        begin(ctx)
+        continuation.addContinuationListener(recorder(heard))
+        if (manner === 'suspend') continuation.suspend()
+        else outcomes.push(await continuation.wait())
+      })
+      served = await serve(app)
+      const asking = served.get('/')
+      await until(() => held?.phase === 'suspended')
+      return { asking }
+    }
+
+    async function decide(call: 'complete' | 'resume', answer = true): Promise<void> {
+      const continuation = held as Continuation
+      continuation.context.body = stream
+      assert.equal(continuation[call](), answer)
+      await new Promise(process.nextTick)
+      stream.destroy(failure)
+    }
+
+    /** What the client got, if anything, when all is over. */
+    async function end(asking: Asking): Promise<Answer | undefined> {
+      const answer = await asking.catch(() => undefined)
+      await until(() => held?.phase === 'ended' && stream.closed)
+      await turn()
+      return answer
+    }
+
+    it('complete(): the error is answered, once', async () => {
+      const { asking } = await park('suspend')
+      await decide('complete')
+      assert.equal((await end(asking))?.status, 500)
+      assert.deepEqual(served.errors, [failure])
+      assert.deepEqual(heard, ['onSuspend', 'onComplete'])
+      assert.equal(stream.listenerCount('error'), 0)
+    })
+
+    it('complete() where the head is out: it ends', async () => {
+      const { asking } = await park('suspend', (ctx) => {
+        ctx.status = 200
+        ctx.flushHeaders()
+      })
+      await decide('complete')
+      await end(asking)
+      assert.equal(heard.at(-1), 'onComplete')
+      assert.equal(heard.includes('onError'), false)
+    })
+
+    it('complete() that comes too late, for the client has left: nothing', async () => {
+      const { asking } = await park('suspend')
+      asking.request.destroy()
+      await until(() => held?.phase === 'ended')
+      await decide('complete', false)
+      await end(asking)
+      assert.deepEqual(heard, ['onSuspend', 'onDisconnect', 'onComplete'])
+      assert.equal(stream.listenerCount('error'), 0)
+    })
+
+    it('resume(): it is not what will be sent', async () => {
+      const { asking } = await park('suspend')
+      await decide('resume')
+      assert.equal((await end(asking))?.body, hearsItself ? 'Internal Server Error' : 'again')
+      assert.deepEqual(served.errors, hearsItself ? [failure] : [])
+      assert.deepEqual(heard, ['onSuspend', 'onResume', 'onComplete'])
+      assert.equal(stream.listenerCount('error'), 0)
+    })
+
+    for (const [call, outcome] of [
+      ['complete', 'completed'],
+      ['resume', 'resumed'],
+    ] as const) {
+      it(`wait() that ends by ${call}(): as Koa deals with a stream that has failed`, async () => {
+        const { asking } = await park('wait')
+        await decide(call)
+        assert.equal((await end(asking))?.status, hearsItself ? 500 : undefined)
+        assert.deepEqual(outcomes, [outcome])
+        assert.ok(served.errors.length > 0 && served.errors.every((error) => error === failure))
+        assert.deepEqual(
+          heard.filter((event) => event !== 'onDisconnect'),
+          ['onSuspend', ...(call === 'resume' ? ['onResume'] : []), 'onComplete'],
+        )
+      })
+    }
   })
 })

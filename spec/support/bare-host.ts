@@ -42,6 +42,7 @@ export class BareHost implements Host {
     callback()
   }
   parked(): void {}
+  hearBody(): void {}
   reenter<T>(waiting: Promise<T>): Promise<T> {
     return waiting
   }

@@ -46,6 +46,8 @@ export interface Host {
   enter(callback: () => void): void
   /** The handler is done for now and the request is held. */
   parked(): void
+  /** What the context holds is to be sent, or let go of, a while later: if it fails until then, that is heard. */
+  hearBody(): void
   /** A handler that awaits is to go on as `waiting` says. Answers with that, or with what comes later. */
   reenter<T>(waiting: Promise<T>): Promise<T>
   /** The connection is gone, asked at this moment. */

@@ -163,6 +163,11 @@ export class Life extends Chained<Life> {
     return true
   }
 
+  /** What `complete()` was to send has failed before its turn: the error is answered instead. */
+  spoil(error: unknown): void {
+    if (this.phase === 'completed' && this.#proceed !== undefined) this.failure = error
+  }
+
   setTimeout(ms: number): void {
     this.#timeout = ms
     this.#span = ms
@@ -235,7 +240,7 @@ export class Life extends Chained<Life> {
       this.running = true
       proceed?.('dispatch')
     } else if (proceed !== undefined) {
-      if (this.phase === 'completed') this.host.completed()
+      if (this.phase === 'completed' && this.failure === undefined) this.host.completed()
       // it may have ended meanwhile, where the client has left
       proceed(this.failure === undefined ? 'send' : 'throw')
     }
@@ -280,7 +285,10 @@ export class Life extends Chained<Life> {
   /** A decision from outside. Before any suspension there is nothing to decide. */
   #decide(signal: 'resume' | 'complete' | 'fail', by?: Holder): boolean {
     if (this.suspensions === 0 && this.phase === 'dispatched') throw this.illegal(`${signal}()`, 'call suspend() first')
-    return this.#apply(signal, by)
+    if (this.#apply(signal, by)) return true
+    // whoever came too late may have set a body
+    this.host.hearBody()
+    return false
   }
 
   #begin(signal: 'suspend' | 'wait', timeout: number | undefined): void {
@@ -329,6 +337,7 @@ export class Life extends Chained<Life> {
     }
     if (this.phase === 'woken' && this.cause === 'resumed') this.#tell('onResume')
     if (this.phase === 'failed') this.#tell('onError', this.failure)
+    this.host.hearBody()
     this.host.policy.queue.push(this, this.priority)
   }
 

@@ -1,5 +1,4 @@
 import { AsyncResource } from 'node:async_hooks'
-import type { Readable } from 'node:stream'
 import type Koa from 'koa'
 import type { Continuation } from '../core/continuation.js'
 import { IllegalStateError } from '../core/errors.js'
@@ -7,6 +6,7 @@ import type { Host } from '../core/host.js'
 import type { JobLane } from '../core/jobs.js'
 import { Life } from '../core/life.js'
 import { discardBody } from './body.js'
+import { hearStream, isUnheardStream } from './body-stream.js'
 import { closeAfter, hasLeft, stopWaiting, watchConnection } from './connection.js'
 import { laneAbove } from './lanes.js'
 import { parkIn, passageOf, reenterAll } from './passage.js'
@@ -86,14 +86,19 @@ export class RequestHost implements Host {
     stopWaiting(this.context)
     parkIn(passageOf(this.context))
     if (!this.#keepsBody) discardBody(this.context.req)
-    this.#hearStream()
+    this.hearBody()
   }
 
   /** Koa 3 hears a stream that is the body when it sends it: one that fails before would end the process. */
-  #hearStream(): void {
-    const stream = this.context.body as Partial<Readable> | null | undefined
-    if (typeof stream?.pipe !== 'function' || stream.listenerCount?.('error') !== 0) return
-    stream.once?.('error', (error) => this.made?.fail(error))
+  hearBody(): void {
+    const { body } = this.context
+    if (isUnheardStream(body)) hearStream(body, (error) => this.#bodyFailed(body, error))
+  }
+
+  #bodyFailed(body: unknown, error: unknown): void {
+    const { context, made } = this
+    if (context.body !== body || made === undefined || made.fail(error)) return
+    if (!context.headerSent) made.spoil(error)
   }
 
   reenter<T>(waiting: Promise<T>): Promise<T> {

@@ -1,4 +1,5 @@
 import type Koa from 'koa'
+import { abandon } from './body-stream.js'
 
 /** What Koa's response and the routers keep beside what their types show. */
 interface Inside {
@@ -253,12 +254,4 @@ class ParamsSeen {
     this.#here.set(handler, value)
     return this
   }
-}
-
-/** A stream that a suspended dispatch had set as its body will not be sent: let go of what it holds. */
-function abandon(body: unknown): void {
-  const stream = body as { pipe?: unknown; destroy?: () => void; once?: (event: string, listener: () => void) => void }
-  if (typeof stream?.pipe !== 'function' || typeof stream.destroy !== 'function') return
-  stream.once?.('error', () => {})
-  stream.destroy()
 }
