@@ -129,6 +129,27 @@ describe('errors and ends', () => {
     assert.deepEqual(stage.errors, [])
   })
 
+  for (const call of ['resume', 'complete', 'fail'] as const) {
+    it(`client leaves while parked, and a listener of the signal calls ${call}(): too late; the signal, then onDisconnect`, async () => {
+      const answers: boolean[] = []
+      let dispatches = 0
+      stage = await scene(({ continuation }) => {
+        dispatches++
+        continuation.signal.addEventListener('abort', () => {
+          stage.heard.push(`${continuation.signal.reason.code}`)
+          answers.push(call === 'fail' ? continuation.fail(new Error()) : continuation[call]())
+        })
+        continuation.suspend()
+      })
+      const { asking, continuation } = await stage.park()
+      asking.request.destroy()
+      await until(() => continuation.phase === 'ended')
+      await turn()
+      assert.deepEqual([answers, dispatches], [[false], 1])
+      assert.deepEqual(stage.heard, ['onSuspend', 'ERR_CLIENT_DISCONNECTED', 'onDisconnect', 'onComplete'])
+    })
+  }
+
   for (const when of ['before', 'after'] as const) {
     it(`client leaves in a dispatch, ${when} suspend(): the dispatch ends by itself, and parks nothing`, async () => {
       const clients = new ContinuationManager()

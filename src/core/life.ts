@@ -350,8 +350,10 @@ export class Life extends Chained<Life> {
 
   #leave(): void {
     this.#closed = 'left'
+    const decides = this.#apply('disconnect')
+    // after the step: who hears of it comes too late to decide
     this.#abort?.abort(new DisconnectError())
-    if (this.#apply('disconnect') && this.phase === 'aborted') this.#arrive()
+    if (decides && this.phase === 'aborted') this.#arrive()
   }
 
   /** Once the outcome is settled, the handler has returned and the socket is done: the end. */
