@@ -1,7 +1,5 @@
 import assert from 'node:assert/strict'
-import { Readable } from 'node:stream'
-import type Koa from 'koa'
-import type { Continuation } from '../../src/core/continuation.js'
+import { type Continuation, lifeOf } from '../../src/core/continuation.js'
 import { IllegalStateError } from '../../src/index.js'
 import { gate, until } from '../support/gate.js'
 import { forEachKoa } from '../support/koas.js'
@@ -329,6 +327,23 @@ describe('calls', () => {
       assert.equal((await asking).body, 'expired')
     })
 
+    it('in an onSuspend listener: the value to wait with; nothing is decided, and every one hears of it', async () => {
+      stage = await scene((ctx) => {
+        const { continuation } = ctx
+        if (continuation.isInitial()) {
+          continuation.addContinuationListener({ onSuspend: () => continuation.setTimeout(20) })
+          continuation.addContinuationListener({ onSuspend: () => stage.heard.push(`until ${continuation.until}`) })
+        }
+        plain(ctx)
+      })
+      const { asking, continuation } = await stage.park()
+      assert.deepEqual(stage.heard, ['onSuspend', `until ${stage.clock.now() + 20}`])
+      stage.clock.advance(19)
+      assert.equal(continuation.phase, 'suspended')
+      stage.clock.advance(1)
+      assert.equal((await asking).body, 'expired')
+    })
+
     it('in an onTimeout listener: extends the wait, the request stays parked', async () => {
       let extensions = 0
       stage = await scene((ctx) => {
@@ -454,6 +469,49 @@ describe('calls', () => {
         'onComplete 3',
       ])
     })
+
+    const inOnSuspend: Record<string, { act(continuation: Continuation): unknown; answer: unknown; heard: string[] }> =
+      {
+        'resume()': { act: (continuation) => continuation.resume(), answer: true, heard: ['onResume'] },
+        'complete()': { act: (continuation) => continuation.complete(), answer: true, heard: [] },
+        'fail()': { act: (continuation) => continuation.fail(new Error('failed')), answer: true, heard: ['onError'] },
+        'a disconnect': {
+          act: (continuation) => lifeOf(continuation).close(false),
+          answer: undefined,
+          heard: ['onDisconnect'],
+        },
+      }
+    for (const [name, { act, answer, heard: expected }] of Object.entries(inOnSuspend)) {
+      for (const manner of ['suspend', 'wait'] as const) {
+        it(`${name} in an onSuspend listener, ${manner}(): every one hears that it was suspended, and then what follows`, async () => {
+          const heard: string[] = []
+          const answers: unknown[] = []
+          stage = await scene(async ({ continuation }) => {
+            if (!continuation.isInitial()) return
+            continuation.addContinuationListener({
+              onSuspend: () => {
+                answers.push(act(continuation))
+                answers.push(continuation.resume(), continuation.complete(), continuation.fail(new Error()))
+                assert.throws(() => continuation.suspend(), IllegalStateError)
+              },
+            })
+            continuation.addContinuationListener(recorder(heard, () => ' 1'))
+            continuation.addContinuationListener(recorder(heard, () => ' 2'))
+            if (manner === 'suspend') continuation.suspend()
+            else await continuation.wait()
+          })
+          await stage.get('/')
+          const { continuation } = stage
+          await until(() => continuation.phase === 'ended')
+          assert.deepEqual(answers, [answer, false, false, false])
+          assert.deepEqual(
+            heard,
+            ['onSuspend', ...expected, 'onComplete'].flatMap((event) => [`${event} 1`, `${event} 2`]),
+          )
+          assert.equal(stage.clock.timers, 0)
+        })
+      }
+    }
 
     it("one that throws or rejects is reported to the app's error event and stops nothing", async () => {
       stage = await scene((ctx) => {

@@ -68,6 +68,23 @@ describe('predicates: initial, suspended, resumed, expired', () => {
     assert.deepEqual(seen, ['-S--'])
   })
 
+  it('in an onSuspend listener: -S--; once one before it has resumed: -SR-', async () => {
+    stage = await scene((ctx) => {
+      const { continuation } = ctx
+      if (!continuation.isInitial()) return
+      continuation.addContinuationListener({
+        onSuspend: () => {
+          see(continuation)
+          continuation.resume()
+        },
+      })
+      continuation.addContinuationListener({ onSuspend: see, onResume: see })
+      continuation.suspend()
+    })
+    await stage.get('/')
+    assert.deepEqual(seen, ['-S--', '-SR-', '--R-'])
+  })
+
   it('after resume() of a parked request, before and in the re-dispatch: --R-', async () => {
     stage = await scene((ctx) => {
       if (ctx.continuation.isInitial()) ctx.continuation.suspend()

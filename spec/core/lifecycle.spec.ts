@@ -40,6 +40,7 @@ const ways: Record<Phase, (host: BareHost, there: (continuation: Continuation) =
     void lifeOf(continuation).returned(true)
     there(continuation)
   },
+  parking: (host, there) => inListener('onSuspend', host, () => {}, there),
   expiring: (host, there) => inTimeout(host, () => {}, there),
   extending: (host, there) => inTimeout(host, (continuation) => continuation.setTimeout(50), there),
   reviving: (host, there) => inTimeout(host, (continuation) => continuation.resume(), there),
@@ -72,21 +73,24 @@ const ways: Record<Phase, (host: BareHost, there: (continuation: Continuation) =
   },
 }
 
-function inTimeout(
+const inTimeout = inListener.bind(undefined, 'onTimeout')
+
+function inListener(
+  event: 'onSuspend' | 'onTimeout',
   host: BareHost,
   before: (continuation: Continuation) => void,
   there: (continuation: Continuation) => void,
 ): void {
   const { continuation } = host
   continuation.addContinuationListener({
-    onTimeout: () => {
+    [event]: () => {
       before(continuation)
       there(continuation)
     },
   })
   continuation.suspend()
   void lifeOf(continuation).returned(true)
-  host.clock.advance(100)
+  if (event === 'onTimeout') host.clock.advance(100)
   // a throw in the listener, such as a failed assertion, is reported to the host
   if (host.reported.length > 0) throw host.reported[0]
 }
@@ -107,7 +111,7 @@ const give: Partial<Record<Signal, (host: BareHost) => unknown>> = {
 }
 
 /** The phases in which no handler is running that could return or throw. */
-const parked = ['suspended', 'expiring', 'extending', 'reviving', 'closing', 'erring', 'departing', 'woken']
+const parked = ['parking', 'suspended', 'expiring', 'extending', 'reviving', 'closing', 'erring', 'departing', 'woken']
 
 /** Where a signal leads when everything that follows from it by itself has happened. */
 function settled(from: Phase, signal: Signal): Phase {
@@ -116,6 +120,7 @@ function settled(from: Phase, signal: Signal): Phase {
   const closes = signal === 'disconnect' || signal === 'finish'
   // the socket is done with a parked request that somebody answered past Koa: as complete()
   if (signal === 'finish' && from === 'suspended') return 'ended'
+  if (signal === 'finish' && from === 'parking') return 'closing'
   // the client has left: the socket says so once, and the end comes with the handler's return
   if (from === 'aborted' && closes) return 'aborted'
   if ((from === 'aborting' || from === 'aborted') && (signal === 'return' || signal === 'throw')) return 'ended'
@@ -165,6 +170,21 @@ describe('the life cycle', () => {
           })
           continue
         }
+        if (signal === 'park') {
+          it(`park: ${cell}`, () => {
+            const host = new BareHost()
+            const seen: Phase[] = []
+            const { continuation } = host
+            const note = () => seen.push(continuation.phase)
+            // only the way to here may have led by there
+            if (cell !== '-') continuation.addContinuationListener({ onSuspend: note })
+            ways[phase](host, () => {
+              if (cell === '-') continuation.addContinuationListener({ onSuspend: note })
+            })
+            assert.deepEqual(seen, cell === '-' ? [] : [cell])
+          })
+          continue
+        }
         if (signal === 'expire') {
           it(`expire: ${cell}`, () => {
             const host = new BareHost()
@@ -201,7 +221,7 @@ describe('the life cycle', () => {
           if (['resume', 'complete', 'fail'].includes(signal) && cell !== 'late') assert.equal(answer, true)
           assert.equal(
             host.held,
-            ['suspending', 'suspended', 'expiring', 'extending'].includes(host.continuation.phase) ? 1 : 0,
+            ['suspending', 'parking', 'suspended', 'expiring', 'extending'].includes(host.continuation.phase) ? 1 : 0,
           )
         })
       }

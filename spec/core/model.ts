@@ -26,6 +26,8 @@ class Model {
   timer = false
   span = 100
   kept = 100
+  /** What an onSuspend listener does, the next time that one is called. */
+  onSuspend: Decision | 'disconnect' = 'nothing'
   heard: string[] = []
 
   get parked(): boolean {
@@ -81,6 +83,34 @@ function startTimer(model: Model, now: number): void {
   model.timer = !never
 }
 
+/** It is parked, and its listeners hear of that: all of them, whatever one of them decides. */
+function park(model: Model, now: number): void {
+  const decision = model.onSuspend
+  model.onSuspend = 'nothing'
+  model.heard.push('onSuspend')
+  startTimer(model, now)
+  if (decision === 'nothing') return
+  if (decision === 'extend') {
+    model.kept = 40
+    model.span = 40
+    startTimer(model, now)
+  } else if (decision === 'resume') {
+    model.cause = 'R'
+    model.suspension = 'none'
+    model.queued = true
+    model.heard.push('onResume')
+  } else if (decision === 'disconnect') {
+    model.gone = 'left'
+    over(model)
+    model.timer = false
+    model.heard.push('onDisconnect')
+  } else {
+    over(model)
+    model.queued = true
+    if (decision === 'fail') model.heard.push('onError')
+  }
+}
+
 function over(model: Model): void {
   model.over = true
   model.suspension = 'none'
@@ -118,10 +148,7 @@ class Suspend extends Step {
     } else if (model.gone === 'finished') {
       over(model)
       model.queued = true
-    } else {
-      model.heard.push('onSuspend')
-      startTimer(model, real.clock.now())
-    }
+    } else park(model, real.clock.now())
   }
 }
 
@@ -194,10 +221,7 @@ class Return extends Step {
       model.heard.push('onDisconnect')
     } else if (suspension === 'open') {
       if (model.gone === 'finished') over(model)
-      else {
-        model.heard.push('onSuspend')
-        startTimer(model, real.clock.now())
-      }
+      else park(model, real.clock.now())
     } else {
       model.heard.push('onSuspend')
       if (suspension === 'resume') {
@@ -276,6 +300,28 @@ class Advance extends Step {
 
 type Decision = 'nothing' | 'resume' | 'complete' | 'fail' | 'extend'
 
+/** The next onSuspend listener does this, the first of all that hear it. */
+class OnSuspend extends Step {
+  readonly name: string
+  constructor(readonly decision: Decision | 'disconnect') {
+    super()
+    this.name = `onSuspend(${decision})`
+  }
+  act(model: Model, real: Real): void {
+    model.onSuspend = this.decision
+    real.onSuspend = () => {
+      const { continuation } = real
+      // a decision from before the return is told here, too, and stands
+      if (continuation.phase !== 'parking') return
+      real.onSuspend = undefined
+      if (this.decision === 'extend') continuation.setTimeout(40)
+      else if (this.decision === 'disconnect') lifeOf(continuation).close(false)
+      else if (this.decision === 'fail') assert.equal(continuation.fail(new Error()), true)
+      else if (this.decision !== 'nothing') assert.equal(continuation[this.decision](), true)
+    }
+  }
+}
+
 class SetTimeout extends Step {
   readonly name: string
   constructor(readonly ms: number) {
@@ -327,6 +373,9 @@ const commands = [
   fc
     .tuple(fc.constantFrom(10, 50, 100), fc.constantFrom<Decision>('nothing', 'resume', 'complete', 'fail', 'extend'))
     .map(([ms, decision]) => new Advance(ms, decision)),
+  fc
+    .constantFrom<Decision | 'disconnect'>('resume', 'complete', 'fail', 'extend', 'disconnect')
+    .map((decision) => new OnSuspend(decision)),
   fc.constantFrom(0, 30, 120, Number.POSITIVE_INFINITY).map((ms) => new SetTimeout(ms)),
   fc.constantFrom('disconnect' as const, 'finish' as const).map((name) => new Close(name)),
 ]

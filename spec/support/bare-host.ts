@@ -69,9 +69,12 @@ export class BareHost implements Host {
 
   /** What the continuation's listeners hear, from the beginning. */
   readonly heard: string[] = []
+  /** Called by the first listener of a suspension. */
+  onSuspend: (() => void) | undefined
   /** Called by the last listener of a timeout. */
   onTimeout: (() => void) | undefined
   listening(): this {
+    this.continuation.addContinuationListener({ onSuspend: () => this.onSuspend?.() })
     this.continuation.addContinuationListener(recorder(this.heard))
     this.continuation.addContinuationListener({ onTimeout: () => this.onTimeout?.() })
     return this

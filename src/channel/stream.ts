@@ -225,7 +225,8 @@ class Stream implements Listening {
 
   /** It waits, and nobody has decided or ended anything. */
   get #isListening(): boolean {
-    return this.#listens && this.#continuation.phase === 'suspended' && !this.#isEnded
+    const { phase } = this.#continuation
+    return this.#listens && (phase === 'suspended' || phase === 'parking') && !this.#isEnded
   }
 
   news(): void {

@@ -6,7 +6,8 @@ import { DisconnectError, IllegalStateError } from './errors.js'
 import { type Holder, type Holders, letGo, withHolder } from './holders.js'
 import type { Host } from './host.js'
 import { nextNumber } from './id.js'
-import { hintAt, isLatched, isOver, isSuspended, isUndecided, lifecycle, type Phase, type Signal } from './lifecycle.js'
+import type { Phase, Signal } from './lifecycle.js'
+import { hintAt, isLatched, isOver, isSuspended, isUndecided, isWaiting, lifecycle } from './lifecycle.js'
 import { type ContinuationEvent, type ContinuationListener, type Listeners, tell, without } from './listeners.js'
 
 /** What the boundary is to do when it goes on: send what the context holds, throw the failure, or dispatch again. */
@@ -132,20 +133,15 @@ export class Life extends Chained<Life> {
 
   /** @param by who calls, and has let go of it */
   resume(attributes: AttributesCopy | undefined, by?: Holder): boolean {
-    const from = this.phase
     if (!this.#decide('resume', by)) return false
     if (this.#attributes === undefined) this.#attributes = attributes
     else if (attributes !== undefined) this.attributes.assign(attributes)
-    if (from === 'suspended' || from === 'suspending') this.cause = 'resumed'
-    if (from === 'suspended') this.#arrive()
-    return true
+    this.cause ??= 'resumed'
+    return this.#decided()
   }
 
   complete(by?: Holder): boolean {
-    const from = this.phase
-    if (!this.#decide('complete', by)) return false
-    if (from === 'suspended') this.#arrive()
-    return true
+    return this.#decide('complete', by) && this.#decided()
   }
 
   /** Ends a waiting request in favour of a newer one. */
@@ -156,22 +152,15 @@ export class Life extends Chained<Life> {
   }
 
   fail(error: unknown, by?: Holder): boolean {
-    const from = this.phase
     if (!this.#decide('fail', by)) return false
     this.failure = error
-    if (from === 'suspended') this.#arrive()
-    return true
-  }
-
-  /** What `complete()` was to send has failed before its turn: the error is answered instead. */
-  spoil(error: unknown): void {
-    if (this.phase === 'completed' && this.#proceed !== undefined) this.failure = error
+    return this.#decided()
   }
 
   setTimeout(ms: number): void {
     this.#timeout = ms
     this.#span = ms
-    if (this.#apply('extend') && this.phase === 'suspended') this.#deadline?.start(ms)
+    if (this.#apply('extend') && isWaiting(this.phase)) this.#deadline?.start(ms)
   }
 
   /** The server is going away: the time is up within so many milliseconds, unless it is up before. */
@@ -179,7 +168,7 @@ export class Life extends Chained<Life> {
     this.host.closing()
     if (!isUndecided(this.phase)) return
     const ms = Math.max(1, within)
-    if (this.phase !== 'suspended') this.#span = this.#span > 0 ? Math.min(this.#span, ms) : ms
+    if (!isWaiting(this.phase)) this.#span = this.#span > 0 ? Math.min(this.#span, ms) : ms
     else if ((this.until ?? 0) > this.host.policy.clock.now() + ms) this.#deadline?.start(ms)
   }
 
@@ -205,7 +194,6 @@ export class Life extends Chained<Life> {
     if (from === 'failing') this.#tell('onError', this.failure)
     if (from === 'aborting') this.#tell('onDisconnect')
     if (from === 'completing') this.host.completed()
-    this.#deadline?.stop()
     this.#end()
     return from === 'failing' ? 'throw' : 'send'
   }
@@ -219,7 +207,6 @@ export class Life extends Chained<Life> {
       this.failure = error
       this.#tell('onError', error)
     }
-    this.#deadline?.stop()
     this.#end()
   }
 
@@ -265,7 +252,7 @@ export class Life extends Chained<Life> {
     if (finished) {
       this.#closed = 'finished'
       // written past the framework while it was parked: there is nothing left to wait for
-      if (this.phase === 'suspended' && this.#apply('complete')) this.#arrive()
+      if (isWaiting(this.phase) && this.#apply('complete') && this.phase === 'completed') this.#arrive()
     } else this.#leave()
     this.#end()
   }
@@ -285,10 +272,15 @@ export class Life extends Chained<Life> {
   /** A decision from outside. Before any suspension there is nothing to decide. */
   #decide(signal: 'resume' | 'complete' | 'fail', by?: Holder): boolean {
     if (this.suspensions === 0 && this.phase === 'dispatched') throw this.illegal(`${signal}()`, 'call suspend() first')
-    if (this.#apply(signal, by)) return true
-    // whoever came too late may have set a body
+    // also of one that comes too late: it may have set a body
     this.host.hearBody()
-    return false
+    return this.#apply(signal, by)
+  }
+
+  /** At once, where nobody's code runs on whose account the decision is kept. */
+  #decided(): true {
+    if (!isSuspended(this.phase)) this.#arrive()
+    return true
   }
 
   #begin(signal: 'suspend' | 'wait', timeout: number | undefined): void {
@@ -304,27 +296,27 @@ export class Life extends Chained<Life> {
   /** The suspension is decided, or the request over: nobody waits for it any more. */
   #settle(wasUndecided: boolean, by: Holder | undefined): void {
     if (wasUndecided) this.host.release()
-    const holders = this.holders
-    if (holders === undefined) return
+    const { holders } = this
     this.holders = undefined
-    letGo(holders, by)
+    if (holders !== undefined) letGo(holders, by)
   }
 
   /** The handler has returned suspended, or awaits: from now on the time counts. */
   #park(): void {
-    const { host } = this
-    host.parked()
-    if (this.#closed === undefined && host.isGone()) this.#closed = 'left'
-    if (this.#closed !== undefined) {
-      this.#apply(this.#closed === 'left' ? 'disconnect' : 'complete')
-      this.#arrive()
-      this.#end()
-      return
+    this.host.parked()
+    if (this.#closed === undefined && this.host.isGone()) this.#closed = 'left'
+    if (this.#closed !== undefined) this.#apply(this.#closed === 'left' ? 'disconnect' : 'complete')
+    else {
+      this.since = this.host.policy.clock.now()
+      this.#deadline ??= new Deadline(this.host.policy, this)
+      this.#deadline.start(this.#span)
+      if (this.#listeners !== undefined) {
+        this.#apply('park')
+        this.#tell('onSuspend')
+        this.#apply('listened')
+      }
     }
-    this.since = host.policy.clock.now()
-    this.#deadline ??= new Deadline(host.policy, this)
-    this.#deadline.start(this.#span)
-    this.#tell('onSuspend')
+    if (this.phase !== 'suspended') this.#arrive()
   }
 
   /** A parked request is decided: tells the listeners, and sees to it that somebody goes on. */
@@ -332,18 +324,19 @@ export class Life extends Chained<Life> {
     if (this.phase === 'aborted') {
       this.#tell('onDisconnect')
       this.wake()
-      this.#end()
-      return
+    } else {
+      if (this.phase === 'woken' && this.cause === 'resumed') this.#tell('onResume')
+      if (this.phase === 'failed') this.#tell('onError', this.failure)
+      this.host.hearBody()
+      this.host.policy.queue.push(this, this.priority)
     }
-    if (this.phase === 'woken' && this.cause === 'resumed') this.#tell('onResume')
-    if (this.phase === 'failed') this.#tell('onError', this.failure)
-    this.host.hearBody()
-    this.host.policy.queue.push(this, this.priority)
+    this.#end()
   }
 
   /** A handler that left while its `wait()` was pending: whoever still listens to that must not hang. */
   #stopRunning(): void {
     this.running = false
+    this.#deadline?.stop()
     this.#waiter?.resolve('completed')
     this.#waiter = undefined
   }

@@ -18,10 +18,12 @@ export type Phase =
   | 'failing' // … failed already
   | 'aborting' // … or the client has left already
   // the request is parked
+  | 'parking' // and the onSuspend listeners run; none has decided
   | 'suspended' // and waits for a decision
   // the onTimeout listeners run
   | 'expiring' // and none has decided
   | 'extending' // one has set a new timeout
+  // these, or the onSuspend listeners
   | 'reviving' // one has resumed
   | 'closing' // one has completed
   | 'erring' // one has failed
@@ -46,9 +48,10 @@ export type Signal =
   | 'complete'
   | 'fail'
   | 'extend' // setTimeout()
-  // from the clock, the wake queue and the socket
+  // from the handler's return, the clock, the wake queue and the socket
+  | 'park' // the onSuspend listeners are to be called
   | 'expire'
-  | 'listened' // every onTimeout listener has been called
+  | 'listened' // every listener of that has been called
   | 'dispatch'
   | 'disconnect'
   | 'finish' // the response has been handed to the socket, or the socket is gone
@@ -71,6 +74,7 @@ export const signals = [
   'complete',
   'fail',
   'extend',
+  'park',
   'expire',
   'listened',
   'dispatch',
@@ -94,7 +98,16 @@ const steps: { readonly [P in Phase]: { readonly [S in Signal]?: Phase } } = {
   failing: { return: 'failed', throw: 'failed' },
   aborting: { return: 'aborted', throw: 'failed' },
 
+  parking: {
+    resume: 'reviving',
+    complete: 'closing',
+    fail: 'erring',
+    disconnect: 'departing',
+    extend: 'parking',
+    listened: 'suspended',
+  },
   suspended: {
+    park: 'parking',
     resume: 'woken',
     complete: 'completed',
     fail: 'failed',
@@ -161,7 +174,12 @@ export const lifecycle = Object.fromEntries(
 
 /** A suspension is in force and nobody has decided it: it counts against the limits, and managers keep it. */
 export function isUndecided(phase: Phase): boolean {
-  return phase === 'suspended' || phase === 'suspending' || phase === 'expiring' || phase === 'extending'
+  return isWaiting(phase) || phase === 'suspending' || phase === 'expiring' || phase === 'extending'
+}
+
+/** The time of a suspension counts. */
+export function isWaiting(phase: Phase): boolean {
+  return phase === 'suspended' || phase === 'parking'
 }
 
 /** What `isSuspended()` answers: decisions that still wait for a return count as suspended. */
@@ -192,6 +210,6 @@ export function isOver(phase: Phase): boolean {
 /** What to do where the handler's signal is illegal. */
 export function hintAt(phase: Phase): string {
   if (isOver(phase)) return 'the dispatch is over'
-  if (phase === 'woken' || phase === 'suspended') return 'the handler has returned; suspend in its next dispatch'
+  if (phase === 'woken' || isWaiting(phase)) return 'the handler has returned; suspend in its next dispatch'
   return 'once is enough in a dispatch'
 }

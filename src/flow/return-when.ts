@@ -86,7 +86,8 @@ class Errands {
   }
 
   #resumeIfDone(): void {
-    if (this.#pending.size === 0 && this.#continuation.phase === 'suspended') this.#continuation.resume()
+    const { phase } = this.#continuation
+    if (this.#pending.size === 0 && (phase === 'suspended' || phase === 'parking')) this.#continuation.resume()
   }
 
   #cancel(): void {

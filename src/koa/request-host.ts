@@ -98,7 +98,8 @@ export class RequestHost implements Host {
   #bodyFailed(body: unknown, error: unknown): void {
     const { context, made } = this
     if (context.body !== body || made === undefined || made.fail(error)) return
-    if (!context.headerSent) made.spoil(error)
+    // what complete() is to send has failed before its turn: its error is answered
+    if (made.phase === 'completed' && !context.headerSent) made.failure = error
   }
 
   reenter<T>(waiting: Promise<T>): Promise<T> {
