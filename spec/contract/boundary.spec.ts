@@ -5,7 +5,7 @@ import Koa from 'koa'
 import compose from 'koa-compose'
 import mount from 'koa-mount'
 import { type Continuation, ContinuationManager, continuations, getContinuation, suspendable } from '../../src/index.js'
-import { gate, until } from '../support/gate.js'
+import { until } from '../support/gate.js'
 import { forEachKoa } from '../support/koas.js'
 import { type Served, serve } from '../support/serve.js'
 
@@ -618,6 +618,34 @@ describe('the re-dispatch boundary', () => {
     })
     served = await serve(app)
     assert.equal((await resumed()).body, 'true')
+  })
+
+  forEachKoa((_, Application) => {
+    it('an error of a stream that was let go of ends nothing; who else listens to it hears it', async () => {
+      const { Readable } = await import('node:stream')
+      const failure = new Error('cleanup failed')
+      const stream = new Readable({ read() {}, destroy: (_, callback) => callback(failure) })
+      const heard: unknown[] = []
+      const app = new Application()
+      app.use(continuations())
+      app.use(async (ctx) => {
+        if (!ctx.continuation.isInitial()) {
+          await until(() => stream.closed)
+          ctx.body = 'done'
+          return
+        }
+        stream.once('error', (error) => heard.push(error))
+        ctx.body = stream
+        ctx.continuation.suspend()
+        clients.stash(ctx.continuation)
+      })
+      served = await serve(app)
+      const { status, body } = await resumed()
+      assert.deepEqual([status, body], [200, 'done'])
+      assert.deepEqual(heard, [failure])
+      assert.deepEqual(served.errors, [])
+      assert.equal(stream.listenerCount('error'), 0)
+    })
   })
 
   it('ctx.state and what else hangs on the context stay', async () => {

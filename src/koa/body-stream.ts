@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 
 /** As far as it is one: what can be piped is a stream to Koa. */
-type Stream = Partial<Pick<Readable, 'pipe' | 'on' | 'off' | 'destroy' | 'closed' | 'listenerCount'>>
+type Stream = Partial<Pick<Readable, 'pipe' | 'on' | 'off' | 'destroy' | 'closed' | 'listenerCount' | 'rawListeners'>>
 
 /** It is a stream, and an error of it would end the process. */
 export function isUnheardStream(body: unknown): body is Stream {
@@ -24,6 +24,16 @@ export function hearStream(stream: Stream, failed: (error: unknown) => void): vo
 export function abandon(body: unknown): void {
   const stream = body as Stream | null | undefined
   if (typeof stream?.pipe !== 'function' || typeof stream.destroy !== 'function') return
+  forgetKoa(stream)
   hearStream(stream, () => {})
   stream.destroy()
+}
+
+/** Koa 2 answers with the error of a stream that was the body once, whatever is the body by then. */
+function forgetKoa(stream: Stream): void {
+  for (const heard of stream.rawListeners?.('error') ?? []) {
+    const { listener = heard } = heard as { listener?: unknown }
+    // it has no name to be known by; what it calls tells
+    if (/^[^{]*=>\s*this\.ctx\.onerror\(/.test(String(listener))) stream.off?.('error', heard as () => void)
+  }
 }
