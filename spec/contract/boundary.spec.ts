@@ -648,6 +648,26 @@ describe('the re-dispatch boundary', () => {
     })
   })
 
+  it('a stream from above that Koa 3 has destroyed for another body: an error that says so, and no hang', async () => {
+    const { Readable } = await import('node:stream')
+    const app = new Koa()
+    app.use((ctx, next) => {
+      ctx.body = new Readable({ read() {} })
+      return next()
+    })
+    app.use(continuations())
+    app.use((ctx) => {
+      if (!ctx.continuation.isInitial()) return
+      ctx.body = 'another'
+      ctx.continuation.suspend()
+      clients.stash(ctx.continuation)
+    })
+    served = await serve(app)
+    await assert.rejects(resumed(), { code: 'ECONNRESET' })
+    const codes = new Set(served.errors.map((error) => (error as NodeJS.ErrnoException).code))
+    assert.deepEqual([...codes], ['ERR_STREAM_PREMATURE_CLOSE'])
+  })
+
   it('ctx.state and what else hangs on the context stay', async () => {
     const app = new Koa()
     app.use(continuations())
