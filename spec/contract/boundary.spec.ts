@@ -5,7 +5,7 @@ import Koa from 'koa'
 import compose from 'koa-compose'
 import mount from 'koa-mount'
 import { type Continuation, ContinuationManager, continuations, getContinuation, suspendable } from '../../src/index.js'
-import { until } from '../support/gate.js'
+import { gate, until } from '../support/gate.js'
 import { forEachKoa } from '../support/koas.js'
 import { type Served, serve } from '../support/serve.js'
 

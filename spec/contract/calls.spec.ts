@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { Readable } from 'node:stream'
+import type Koa from 'koa'
 import { type Continuation, lifeOf } from '../../src/core/continuation.js'
 import { IllegalStateError } from '../../src/index.js'
 import { gate, until } from '../support/gate.js'
