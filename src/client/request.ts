@@ -31,7 +31,7 @@ export async function request(asking: Asking, accept: string, sent?: () => void)
   // a token may never come, and knows nothing of the signal by itself; of what is aborted nothing is sent
   const fields = typeof headers === 'function' ? await Promise.race([headers(), aborted]) : headers
   sent?.()
-  const all = new Headers((fields || {}) as HeadersInit)
+  const all = new Headers((fields || {}) as ConstructorParameters<typeof Headers>[0])
   all.set('accept', accept)
   const init = { headers: all, credentials, cache: 'no-store', signal }
   const response = await fetch(target, init as RequestInit)
