@@ -27,6 +27,7 @@ class BareHost {
     callback()
   }
   parked() {}
+  hearBody() {}
   isGone() {
     return false
   }

@@ -394,9 +394,10 @@ describe('a stream set as body from outside that fails before it is sent', () =>
         ctx.flushHeaders()
       })
       await decide('complete')
-      await end(asking)
+      assert.equal(await end(asking), undefined)
       assert.equal(heard.at(-1), 'onComplete')
       assert.equal(heard.includes('onError'), false)
+      assert.deepEqual(served.errors, [failure])
     })
 
     it('complete() that comes too late, for the client has left: nothing', async () => {

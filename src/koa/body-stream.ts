@@ -1,12 +1,20 @@
 import type { Readable } from 'node:stream'
 
 /** As far as it is one: what can be piped is a stream to Koa. */
-type Stream = Partial<Pick<Readable, 'pipe' | 'on' | 'off' | 'destroy' | 'closed' | 'listenerCount' | 'rawListeners'>>
+type Stream = Partial<
+  Pick<Readable, 'pipe' | 'on' | 'off' | 'destroy' | 'destroyed' | 'closed' | 'listenerCount' | 'rawListeners'>
+>
 
 /** It is a stream, and an error of it would end the process. */
 export function isUnheardStream(body: unknown): body is Stream {
   const stream = body as Stream | null | undefined
   return typeof stream?.pipe === 'function' && stream.listenerCount?.('error') === 0
+}
+
+/** It is a stream of which nothing comes any more. */
+export function isOver(body: unknown): boolean {
+  const stream = body as Stream | null | undefined
+  return typeof stream?.pipe === 'function' && stream.destroyed === true
 }
 
 /** Calls `failed` for an error of a stream. Once that is closed nothing stays on it. */

@@ -6,7 +6,7 @@ import type { Host } from '../core/host.js'
 import type { JobLane } from '../core/jobs.js'
 import { Life } from '../core/life.js'
 import { discardBody } from './body.js'
-import { hearStream, isUnheardStream } from './body-stream.js'
+import { hearStream, isOver, isUnheardStream } from './body-stream.js'
 import { closeAfter, hasLeft, stopWaiting, watchConnection } from './connection.js'
 import { laneAbove } from './lanes.js'
 import { parkIn, passageOf, reenterAll } from './passage.js'
@@ -97,9 +97,10 @@ export class RequestHost implements Host {
 
   #bodyFailed(body: unknown, error: unknown): void {
     const { context, made } = this
-    if (context.body !== body || made === undefined || made.fail(error)) return
-    // what complete() is to send has failed before its turn: its error is answered
-    if (made.phase === 'completed' && !context.headerSent) made.failure = error
+    if (context.body !== body || made === undefined || made.fail(error) || made.phase !== 'completed') return
+    // what complete() is to send has failed before its turn: its error is answered, where it still can be
+    if (context.headerSent) this.report(error)
+    else made.failure = error
   }
 
   reenter<T>(waiting: Promise<T>): Promise<T> {
@@ -114,11 +115,14 @@ export class RequestHost implements Host {
   completed(): void {
     const { context } = this
     const { res, respond, body } = context
+    const isBroken = res.headersSent && isOver(body)
     // with nothing to send, Koa would add the status in words to what was written
     const isBegun = res.headersSent && (body === undefined || body === null)
-    if (res.writableEnded || !(isBegun || respond === false)) return
+    if (res.writableEnded || !(isBroken || isBegun || respond === false)) return
     context.respond = false
-    res.end()
+    // of a stream that has failed Koa would wait for the end
+    if (isBroken) res.destroy()
+    else res.end()
   }
 
   dismissed(): void {
