@@ -3,6 +3,7 @@ import { Readable } from 'node:stream'
 import type Koa from 'koa'
 import { type Continuation, lifeOf } from '../../src/core/continuation.js'
 import { IllegalStateError } from '../../src/index.js'
+import { BareHost } from '../support/bare-host.js'
 import { gate, until } from '../support/gate.js'
 import { forEachKoa } from '../support/koas.js'
 import { recorder, type Scene, scene } from '../support/scene.js'
@@ -673,6 +674,21 @@ describe('calls', () => {
       asking.request.destroy()
       await until(() => signal.aborted)
       assert.equal((signal.reason as { code: string }).code, 'ERR_CLIENT_DISCONNECTED')
+    })
+
+    it('the signal is aborted, with why, where the client is found to have left at the park: before onDisconnect', () => {
+      const host = new BareHost()
+      const { continuation } = host
+      const heard: unknown[] = []
+      continuation.signal.addEventListener('abort', () => {
+        heard.push((continuation.signal.reason as { code: string }).code, continuation.resume())
+      })
+      continuation.addContinuationListener(recorder(heard as string[]))
+      continuation.suspend()
+      host.gone = true
+      assert.notEqual(lifeOf(continuation).returned(true), 'dispatch')
+      assert.deepEqual(heard, ['ERR_CLIENT_DISCONNECTED', false, 'onDisconnect', 'onComplete'])
+      assert.equal(continuation.phase, 'ended')
     })
 
     it('the signal is aborted when the request ends; asked for later, it is aborted already', async () => {

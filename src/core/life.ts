@@ -253,7 +253,7 @@ export class Life extends Chained<Life> {
       this.#closed = 'finished'
       // written past the framework while it was parked: there is nothing left to wait for
       if (isWaiting(this.phase) && this.#apply('complete') && this.phase === 'completed') this.#arrive()
-    } else this.#leave()
+    } else if (this.#leave()) this.#arrive()
     this.#end()
   }
 
@@ -304,8 +304,8 @@ export class Life extends Chained<Life> {
   /** The handler has returned suspended, or awaits: from now on the time counts. */
   #park(): void {
     this.host.parked()
-    if (this.#closed === undefined && this.host.isGone()) this.#closed = 'left'
-    if (this.#closed !== undefined) this.#apply(this.#closed === 'left' ? 'disconnect' : 'complete')
+    if (this.#closed === undefined && this.host.isGone()) this.#leave()
+    else if (this.#closed !== undefined) this.#apply(this.#closed === 'left' ? 'disconnect' : 'complete')
     else {
       this.since = this.host.policy.clock.now()
       this.#deadline ??= new Deadline(this.host.policy, this)
@@ -341,12 +341,13 @@ export class Life extends Chained<Life> {
     this.#waiter = undefined
   }
 
-  #leave(): void {
+  /** @returns whether that decides a parked request */
+  #leave(): boolean {
     this.#closed = 'left'
     const decides = this.#apply('disconnect')
     // after the step: who hears of it comes too late to decide
     this.#abort?.abort(new DisconnectError())
-    if (decides && this.phase === 'aborted') this.#arrive()
+    return decides && this.phase === 'aborted'
   }
 
   /** Once the outcome is settled, the handler has returned and the socket is done: the end. */
