@@ -50,12 +50,14 @@ export class HoldCount {
    */
   check(groups: Groups, again: boolean, instead?: 'all' | 'perKey'): void {
     if (this.#closed) throw new DrainError(this.#random)
-    const room = (scope: LimitScope, limit: number): number => limit + Number(instead === 'all' || instead === scope)
-    if (!again && this.#size >= room('total', this.#total)) {
+    const leaving = instead === undefined ? 0 : 1
+    const leavingAll = instead === 'all' ? 1 : 0
+    if (!again && this.#size - leavingAll >= this.#total) {
       throw new SuspensionLimitError('total', this.#total, this.#random)
     }
     for (const { scope, limit, counts } of this.#groups) {
-      if (scope in groups && (counts.get(groups[scope]) ?? 0) >= room(scope, limit)) {
+      const gone = scope === 'perKey' ? leaving : leavingAll
+      if (scope in groups && (counts.get(groups[scope]) ?? 0) - gone >= limit) {
         throw new SuspensionLimitError(scope, limit, this.#random)
       }
     }

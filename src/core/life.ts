@@ -298,7 +298,7 @@ export class Life extends Chained<Life> {
     if (wasUndecided) this.host.release()
     const { holders } = this
     this.holders = undefined
-    if (holders !== undefined) letGo(holders, by)
+    letGo(holders, by)
   }
 
   /** The handler has returned suspended, or awaits: from now on the time counts. */

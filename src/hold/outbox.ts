@@ -172,7 +172,7 @@ function write(res: Response, { status, headers, body }: Prepared): 'open' | 'en
   const { req, socket } = res
   try {
     // of a body that was set where it is held now, as by a page for what is not found
-    for (const name of body === undefined ? [...ofLength, 'Content-Type'] : ofLength) {
+    for (const name of body === undefined ? ofBody : ofLength) {
       if (res.hasHeader(name)) res.removeHeader(name)
     }
     if (req.httpVersionMajor >= 2) {
@@ -208,6 +208,7 @@ function write(res: Response, { status, headers, body }: Prepared): 'open' | 'en
 }
 
 const ofLength = ['Content-Length', 'Transfer-Encoding']
+const ofBody = [...ofLength, 'Content-Type']
 
 /**
  * Node keeps the head as the tree of the pieces that it was put together from, and of ten thousand such trees the collector of

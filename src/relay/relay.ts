@@ -2,7 +2,7 @@ import type { Clock } from '../core/clock.js'
 import type { ContinuationAttributes } from '../core/continuation.js'
 import { invalid } from '../core/options.js'
 import { LogError } from '../log/errors.js'
-import type { Log, Position } from '../log/log.js'
+import { type Log, type Position, sizeOf } from '../log/log.js'
 import { ContinuationManager } from '../manager/manager.js'
 import {
   act,
@@ -210,15 +210,15 @@ export class Relay {
 
   async #relay(given: Deed, error?: Error): Promise<RelayReceipt> {
     // as it is at the call, whatever becomes of it while the log is waited for
-    const text = JSON.stringify(given)
-    const deed: Deed = JSON.parse(text)
+    const deed: Deed = JSON.parse(JSON.stringify(given))
     await this.ready()
     this.#checkOpen()
-    await this.#pace.enter(text.length)
     const n = ++this.#n
+    const size = sizeOf({ data: JSON.stringify({ ...deed, by: this.#id, n, tell: false }) })
+    await this.#pace.enter(size)
     try {
       const elsewhere = this.#receipts.expect(n)
-      const { id, woken } = await this.#relayHere(n, deed, error).finally(() => this.#pace.leave(text.length))
+      const { id, woken } = await this.#relayHere(n, deed, error).finally(() => this.#pace.leave(size))
       this.#receipts.begun(n)
       return { id, woken, ...(await elsewhere) }
     } finally {
