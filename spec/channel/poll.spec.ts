@@ -302,6 +302,17 @@ describe('a channel that is polled', () => {
     assert.deepEqual([data(await newer), data(await other)], [[1], [1]])
   })
 
+  it('those without an id are strangers: none ends the poll of another', async () => {
+    await open({ clientId: (ctx) => ctx.get('x-client') })
+    const polls = [served.get('/'), served.get('/')]
+    await waiting(2)
+    await channel.publish(1)
+    assert.deepEqual(
+      (await Promise.all(polls)).map((answer) => data(answer)),
+      [[1], [1]],
+    )
+  })
+
   it('a client that leaves is forgotten at once', async () => {
     await open()
     const asking = served.get('/')

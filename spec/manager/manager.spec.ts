@@ -441,11 +441,35 @@ describe('ContinuationManager', () => {
     same(manager, [stashed])
   })
 
+  it('refuses what a clientId answers that is no name; null is nobody', () => {
+    for (const answer of [5, {}, Promise.resolve('ann')]) {
+      manager = new ContinuationManager({ limits: { perClient: 1 }, clientId: () => answer as never })
+      assert.throws(() => manager.stash(parked()), {
+        code: 'ERR_INVALID_OPTION',
+        message: /^What clientId answers must be a string or undefined: got /,
+      })
+      assert.equal(manager.size, 0)
+    }
+    manager = new ContinuationManager({ limits: { perClient: 1 }, clientId: () => null as never })
+    manager.stash(parked())
+    assert.equal(manager.stash(parked()), 2)
+  })
+
   describe("second: 'replace'", () => {
     beforeEach(() => {
       manager = new ContinuationManager({ second: 'replace', limits: { perClient: 1 } })
     })
     const of = (clientId: string | undefined) => Object.assign(new BareHost(), { clientId })
+
+    it('those without a name replace nobody, and count as one', () => {
+      manager = new ContinuationManager({ second: 'replace', limits: { perClient: 2 } })
+      const [one, other] = [parked(of('')), parked(of(''))]
+      manager.stash(one)
+      assert.equal(manager.stash(other), 2)
+      assert.throws(() => manager.stash(parked(of(''))), { code: 'ERR_SUSPENSION_LIMIT', scope: 'perClient' })
+      assert.ok(one.resume())
+      same(manager, [other])
+    })
 
     it('a second stash of one client under one key ends the first, and takes its place', () => {
       const [older, newer] = [of('ann'), of('ann')]

@@ -6,6 +6,7 @@ import { MemoryLog } from '../log/memory.js'
 /** Whether a request may follow a channel: `false`, or a throw, is a 403 or what was thrown. */
 export type Authorize = (ctx: Koa.Context, channel: string) => unknown
 
+/** How much a `Channel` keeps, how long a poll is held, who may follow it, and when its streams end. */
 export interface ChannelOptions {
   /**
    * How much is kept for those who come back: messages (1 000), bytes (1 MiB), age in milliseconds (1 h). One that is older may
@@ -23,7 +24,10 @@ export interface ChannelOptions {
    * 64 KiB or a single one that is longer. Default: everybody may.
    */
   authorize?: Authorize | undefined
-  /** Who the client is. Given, a client's second request under the same id ends its first with 204. Default: nobody. */
+  /**
+   * Who the client is. Given, a client's second request under the same id ends its first with 204; `undefined` and `''`, as for a
+   * header that is not there, are nobody. Default: nobody.
+   */
   clientId?: ((ctx: Koa.Context) => string | undefined) | undefined
   /** Of streams (server-sent events and NDJSON). */
   stream?:

@@ -60,3 +60,13 @@ export function checkClock(clock: Partial<Clock> | null): asserts clock is Clock
 export function checkFunction(what: string, value: unknown): void {
   if (typeof value !== 'function') throw invalid(what, 'a function', value)
 }
+
+/** Checks `clientId`, and then each of its answers: what is no name would count as somebody else each time. */
+export function clientBy<Of>(clientId: (of: Of) => unknown): (of: Of) => string | undefined {
+  checkFunction('clientId', clientId)
+  return (of) => {
+    const client = clientId(of) ?? undefined
+    if (client === undefined || typeof client === 'string') return client
+    throw invalid('What clientId answers', 'a string or undefined', client)
+  }
+}

@@ -1,6 +1,6 @@
 import type Koa from 'koa'
 import { type AsideSettings, asideSettings } from '../koa/aside.js'
-import { checkCount, checkFunction, checkOptions, checkRange, invalid } from '../koa/checks.js'
+import { checkCount, checkOptions, checkRange, invalid } from '../koa/checks.js'
 import type { ContinuationsOptions } from '../koa/settings.js'
 import { Buckets } from './buckets.js'
 import { clientOfAddress, keyOf } from './client-key.js'
@@ -19,7 +19,7 @@ export interface ThrottleOptions {
   penalty?: number | undefined
   /** How many requests are put off or held back at once, of all clients; over it they are refused at once. Default 10 000. */
   maxDelayed?: number | undefined
-  /** For how many clients is known what they have used; see the page. Default 100 000, which takes about 10 MB. */
+  /** For how many clients is known what they have used; see `docs/flow.md`. Default 100 000, which takes about 10 MB. */
   maxClients?: number | undefined
   /**
    * Who the client is; `undefined` is let through. Default `ctx.ip`, of IPv6 the first 64 bits; and then loopback and
@@ -58,7 +58,6 @@ export function throttleSettings(options: ThrottleOptions): ThrottleSettings {
   checkRange('penalty', penalty, 0)
   checkCount('maxDelayed', maxDelayed)
   checkCount('maxClients', maxClients, 2)
-  if (clientId !== undefined) checkFunction('clientId', clientId)
   if (policy !== false && (typeof policy !== 'string' || !/^[ -~]*$/.test(policy))) {
     throw invalid('policy', 'a name of ASCII characters, or false', policy)
   }
@@ -71,9 +70,8 @@ export function throttleSettings(options: ThrottleOptions): ThrottleSettings {
     maxDelayed,
     buckets: new Buckets({ rate, burst, maxClients }),
     clientOf(ctx) {
-      const client: unknown = settings.countedClient(ctx)
+      const client = settings.countedClient(ctx)
       if (client === undefined) return undefined
-      if (typeof client !== 'string') throw invalid('What clientId answers', 'a string or undefined', client)
       return keyOf(clientId === undefined ? clientOfAddress(client) : client)
     },
     policy: policy === false ? undefined : `"${policy.replace(/["\\]/g, '\\$&')}"`,

@@ -11,6 +11,7 @@ import {
   checkNumber,
   checkOptions,
   checkRange,
+  clientBy,
   invalid,
 } from '../core/options.js'
 import { discardBody } from '../koa/body.js'
@@ -20,6 +21,7 @@ import { type PlainAnswer, type Prepared, prepare } from './answer.js'
 import { Held, type Line } from './held.js'
 import { Outbox } from './outbox.js'
 
+/** How long a `PlainHold` holds, how many, and what it answers when the time is up. */
 export interface PlainHoldOptions {
   /** Milliseconds that a request is held. Default 30 000; `0`, less, or `Infinity`: for ever. */
   timeout?: number | undefined
@@ -104,7 +106,6 @@ export class PlainHold {
     checkCount('limits.total', total)
     checkCount('limits.perKey', perKey)
     checkCount('limits.perClient', perClient)
-    checkFunction('clientId', clientId)
     if (compact !== undefined && typeof compact !== 'boolean') throw invalid('compact', 'true or false', compact)
     checkRange('budget', budget, 0)
     checkClock(clock)
@@ -113,7 +114,7 @@ export class PlainHold {
     this.#expired = prepare('expired', expired)
     this.#count = new HoldCount({ total, perKey, perClient }, random)
     this.#countsClients = perClient !== none
-    this.#clientId = clientId
+    this.#clientId = clientBy(clientId)
     this.#compact = compact
     this.#clock = clock
     this.#random = random
@@ -181,6 +182,16 @@ export class PlainHold {
    *
    * @returns how many
    * @throws {TypeError | RangeError} `ERR_INVALID_OPTION` for what is no answer
+   * @example
+   * ```ts
+   * const jobs = new PlainHold({ timeout: 25_000 })
+   *
+   * router.get('/jobs/:id', (ctx) => jobs.hold(ctx, ctx.params.id))
+   * router.post('/jobs/:id', (ctx) => {
+   *   const type = { 'Content-Type': 'text/plain' }
+   *   ctx.body = { told: jobs.answer(ctx.params.id, { headers: type, body: 'done' }) }
+   * })
+   * ```
    */
   answer(key: unknown, answer: PlainAnswer): number {
     const prepared = prepare('An answer', answer)
@@ -217,6 +228,16 @@ export class PlainHold {
   /**
    * Sends home all that are held, as if their time were up, each at a random moment; `hold()` throws a `DrainError`
    * from now on. Connections close with the answers. See `ContinuationManager#drain`; `end` is not called here.
+   *
+   * @returns resolves when all have their answers, at the latest when the timeout is over
+   * @throws {TypeError | RangeError} `ERR_INVALID_OPTION` for options not known, of the wrong type or out of range
+   * @example
+   * ```ts
+   * process.once('SIGTERM', async () => {
+   *   await ticker.drain({ timeout: 5_000 })
+   *   server.close()
+   * })
+   * ```
    */
   async drain(options: DrainOptions = {}): Promise<Drained> {
     checkDrainOptions('drain()', options)

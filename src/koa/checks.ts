@@ -12,6 +12,7 @@ export {
   checkNumber,
   checkOptions,
   checkRange,
+  clientBy,
   invalid,
 } from '../core/options.js'
 export { retryAfter } from '../core/retry-after.js'

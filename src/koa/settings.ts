@@ -4,10 +4,19 @@ import { type Clock, systemClock } from '../core/clock.js'
 import { HoldCount } from '../core/hold-count.js'
 import type { Policy, Wakeable } from '../core/host.js'
 import type { Life } from '../core/life.js'
-import { checkClock, checkCount, checkFunction, checkNumber, checkOptions, checkRange } from '../core/options.js'
+import {
+  checkClock,
+  checkCount,
+  checkFunction,
+  checkNumber,
+  checkOptions,
+  checkRange,
+  clientBy,
+} from '../core/options.js'
 import { WakeQueue } from '../core/wake-queue.js'
 import { Backpressure, MANY } from './backpressure.js'
 
+/** The options of `continuations()`: times, limits, and who counts as one client. */
 export interface ContinuationsOptions {
   /**
    * Milliseconds that a suspension lasts when nobody says otherwise; `0`, less, or `Infinity`: for ever.
@@ -24,7 +33,7 @@ export interface ContinuationsOptions {
    */
   limits?: { total?: number | undefined; perClient?: number | undefined } | undefined
   /**
-   * Who the client is, for `perClient` and for managers; `undefined` is not counted. Default `ctx.ip`, and then
+   * Who the client is, for `perClient` and for managers; `undefined` is not counted, and `''` are all that have no name. Default `ctx.ip`, and then
    * `perClient` leaves loopback and private addresses out while `app.proxy` is off: there it would count the proxy.
    */
   clientId?: ((ctx: Koa.Context) => string | undefined) | undefined
@@ -79,7 +88,7 @@ export function settingsOf(options: ContinuationsOptions = {}): Settings {
   const { total = 50_000, perClient = 1_000 } = limits
   checkCount('limits.total', total)
   checkCount('limits.perClient', perClient)
-  if (clientId !== undefined) checkFunction('clientId', clientId)
+  const named = clientId === undefined ? undefined : clientBy(clientId)
   checkRange('budget', budget, 0)
   checkClock(clock)
   checkFunction('random', random)
@@ -98,8 +107,8 @@ export function settingsOf(options: ContinuationsOptions = {}): Settings {
     queue,
     backpressure,
     letAllIn: () => backpressure.letAllIn(),
-    clientId: clientId ?? ((ctx) => ctx.ip || undefined),
-    countedClient: clientId ?? ((ctx) => (!ctx.app.proxy && isLocal(ctx.ip) ? undefined : ctx.ip)),
+    clientId: named ?? ((ctx) => ctx.ip || undefined),
+    countedClient: named ?? ((ctx) => (!ctx.app.proxy && isLocal(ctx.ip) ? undefined : ctx.ip)),
   }
 }
 

@@ -53,7 +53,8 @@ export class Line extends Chain<Link> {
 
   override push(link: Link): void {
     super.push(link)
-    if (link.client !== undefined) this.#byClient?.set(link.client, link)
+    // `''`, as for a header that is not there, is nobody's name
+    if (link.client) this.#byClient?.set(link.client, link)
   }
 
   letGo(link: Link): void {

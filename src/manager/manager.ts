@@ -11,9 +11,10 @@ import { HoldCount } from '../core/hold-count.js'
 import { each, type Holder } from '../core/holders.js'
 import { numberOf } from '../core/id.js'
 import type { Life } from '../core/life.js'
-import { checkCount, checkFunction, checkOptions, invalid } from '../core/options.js'
+import { checkCount, checkFunction, checkOptions, clientBy, invalid } from '../core/options.js'
 import { type Home, Line, Link } from './line.js'
 
+/** How many a `ContinuationManager` keeps, and what becomes of a client's second request. */
 export interface ManagerOptions {
   /**
    * How many may wait: in all, under one key, of one client. One that waits under several keys is one. Over it `stash()`
@@ -22,10 +23,14 @@ export interface ManagerOptions {
   limits?: { total?: number | undefined; perKey?: number | undefined; perClient?: number | undefined } | undefined
   /**
    * What becomes of a client's first request when it stashes a second one under the same key: `'both'` wait, or the
-   * second `'replace'`s the first, which is answered 204, or in a `wait()` hears `'completed'`. Default `'both'`.
+   * second `'replace'`s the first, which is answered 204, or in a `wait()` hears `'completed'`. Nobody replaces one
+   * whose client is `undefined` or `''`. Default `'both'`.
    */
   second?: 'both' | 'replace' | undefined
-  /** Who the client is. Default what the boundary says, and that is `ctx.ip` by default. */
+  /**
+   * Who the client is; `undefined` is not counted, and `''` are all that have no name. Default what the boundary says, and that
+   * is `ctx.ip` by default.
+   */
   clientId?: ((context: ContinuationContext) => string | undefined) | undefined
   /** Numbers from 0 to 1 for `Retry-After`. Default `Math.random`. */
   random?: (() => number) | undefined
@@ -87,12 +92,11 @@ export class ContinuationManager implements Iterable<Continuation> {
     checkCount('limits.perKey', perKey)
     checkCount('limits.perClient', perClient)
     if (second !== 'both' && second !== 'replace') throw invalid('second', "'both' or 'replace'", second)
-    if (clientId !== undefined) checkFunction('clientId', clientId)
     checkFunction('random', random)
     this.#count = new HoldCount({ total, perKey, perClient }, random)
     this.#replaces = second === 'replace'
     this.#needsClient = this.#replaces || perClient !== none
-    this.#clientId = clientId
+    this.#clientId = clientId === undefined ? undefined : clientBy(clientId)
   }
 
   /** How many continuations wait. */
@@ -209,6 +213,13 @@ export class ContinuationManager implements Iterable<Continuation> {
    * @returns how many it woke
    * @throws {TypeError | RangeError} `ERR_INVALID_OPTION` for attributes that are no object, or a count that is no
    *   whole number
+   * @example
+   * ```ts
+   * router.post('/tables/:table/cards', (ctx) => {
+   *   clients.resume(ctx.params.table, { yourTurn: true }, 1) // who has waited longest
+   *   ctx.body = { stillWaiting: clients.waiting(ctx.params.table).length }
+   * })
+   * ```
    */
   resume(key?: unknown, attributes?: Partial<ContinuationAttributes>, count = Number.POSITIVE_INFINITY): number {
     checkCount('count', count)
@@ -221,6 +232,12 @@ export class ContinuationManager implements Iterable<Continuation> {
    *
    * @returns how many it woke
    * @throws {TypeError} `ERR_INVALID_OPTION` for attributes that are no object
+   * @example
+   * ```ts
+   * router.post('/closing', (ctx) => {
+   *   ctx.body = { told: clients.broadcast({ message: 'we close in five minutes' }) }
+   * })
+   * ```
    */
   broadcast(attributes?: Partial<ContinuationAttributes>): number {
     const copy = copyAttributes(attributes)
@@ -264,7 +281,19 @@ export class ContinuationManager implements Iterable<Continuation> {
     for (const link of links) this.#leave(link)
   }
 
-  /** Sends what the contexts under a key hold now. @returns how many it completed */
+  /**
+   * Sends what the contexts under a key hold now, without another dispatch.
+   *
+   * @returns how many it completed
+   * @example
+   * ```ts
+   * router.put('/weather/:city', (ctx) => {
+   *   const { city } = ctx.params
+   *   for (const { context } of clients.waiting(city)) context.body = 'sunny'
+   *   ctx.body = { told: clients.complete(city) }
+   * })
+   * ```
+   */
   complete(key?: unknown): number {
     return this.#decide(this.#lines.get(key), Number.POSITIVE_INFINITY, (life, by) => life.complete(by))
   }
@@ -274,6 +303,13 @@ export class ContinuationManager implements Iterable<Continuation> {
    *
    * @returns how many it ended
    * @throws {TypeError} `ERR_INVALID_OPTION` without an error
+   * @example
+   * ```ts
+   * router.delete('/rooms/:room', (ctx) => {
+   *   const error = Object.assign(new Error('The room is closed'), { status: 410, expose: true })
+   *   ctx.body = { sentAway: clients.fail(ctx.params.room, error) }
+   * })
+   * ```
    */
   fail(key: unknown, error: unknown): number {
     if (error === undefined || error === null) throw invalid('What requests fail with', 'an error', error)
@@ -308,7 +344,17 @@ export class ContinuationManager implements Iterable<Continuation> {
     return drain(this, options)
   }
 
-  /** The waiting continuation with this id, if there is one. The first call of all looks through those that wait, once. */
+  /**
+   * The waiting continuation with this id, if there is one. The first call of all looks through those that wait, once.
+   *
+   * @example
+   * ```ts
+   * router.get('/waiting/:id', (ctx) => {
+   *   const { since } = clients.get(ctx.params.id) ?? {}
+   *   if (since !== undefined) ctx.body = { since: new Date(since) }
+   * })
+   * ```
+   */
   get(id: string): Continuation | undefined {
     this.#byNumber ??= new Map(this.#all().map(({ life }) => [life.number, life]))
     return this.#byNumber.get(numberOf(id))?.continuation
