@@ -90,7 +90,11 @@ export function showProcesses(shows: Shows, runs: Runs): void {
   )
 
   const log = new MemoryLog()
-  for (const name of ['docs/processes.md, Waking across processes #1', 'src/relay/relay.ts, Relay #1']) {
+  for (const name of [
+    'README.md, More than one process #2',
+    'docs/processes.md, Waking across processes #1',
+    'src/relay/relay.ts, Relay #1',
+  ]) {
     shows(
       name,
       async ({ relay, router }) => {

@@ -38,7 +38,7 @@ export function showRedis(runs: Runs): void {
     })
 
   for (const name of [
-    'README.md, More than one process #2',
+    'README.md, More than one process #3',
     'docs/redis.md, Over several machines, with Redis #1',
     'src/log/redis/redis-log.ts, RedisLog #1',
   ]) {

@@ -4,7 +4,14 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import Router from '@koa/router'
 import Koa from 'koa'
-import { Channel, ContinuationManager, continuations, gracefulShutdown, type ShutdownOptions } from '../../src/index.js'
+import {
+  Channel,
+  ContinuationManager,
+  continuations,
+  gracefulShutdown,
+  PlainHold,
+  type ShutdownOptions,
+} from '../../src/index.js'
 import { turn, until } from '../support/gate.js'
 import { type Asking, serve } from '../support/serve.js'
 
@@ -41,17 +48,19 @@ export function showShutdown(shows: Shows): void {
   for (const [name, path] of [
     ['src/manager/manager.ts, drain #1', '/held'],
     ['src/channel/channel.ts, drain #1', '/news'],
+    ['src/hold/plain-hold.ts, drain #1', '/price'],
   ] as const) {
     shows(
       name,
       async (own) => {
-        const { app, router, news, clients, endsWith } = own as unknown as Ending
+        const { app, router, news, ticker, clients, endsWith } = own as unknown as Ending
         router.get('/held', (ctx, next) => {
           suspends(ctx as unknown as Koa.Context)
           if (ctx.continuation.isSuspended()) clients.stash(ctx.continuation)
           return next()
         })
-        app.use(continuations()).use(router.get('/news', news.subscriber()).routes()).listen()
+        router.get('/news', news.subscriber()).get('/price', (ctx) => void ticker.hold(ctx))
+        app.use(continuations()).use(router.routes()).listen()
         assert.equal((await endsWith(path)).headers.get('connection'), 'close')
       },
       ending,
@@ -100,6 +109,7 @@ function ending() {
     router: new Router(),
     clients: new ContinuationManager(),
     news: new Channel('news'),
+    ticker: new PlainHold(),
     server,
     process: signals,
     gracefulShutdown: (server: Server, options: ShutdownOptions) => {

@@ -7,6 +7,7 @@ import { Channel, ContinuationManager, continuations, getContinuation, Hub, susp
 import { MemoryLog } from '../../src/log/memory.js'
 import { until } from '../support/gate.js'
 import { type Served, serve } from '../support/serve.js'
+import { showCalls } from './calls.js'
 import { showHolds } from './holds.js'
 import { showLanes } from './lanes.js'
 import { showLimits } from './limits.js'
@@ -344,6 +345,7 @@ describe('what the pages and docstrings show', () => {
     () => ({ MemoryLog, describeLog: (name: string) => described.push(name) }),
   )
 
+  showCalls(shows as Parameters<typeof showCalls>[0], whole)
   showLanes(shows)
   showLimits(shows)
   showProcesses(shows, runs)

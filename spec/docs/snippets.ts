@@ -55,7 +55,7 @@ const imports = /^import .*$/gm
 /** Runs a snippet with the names of `world` at hand. What it declares itself comes first. Answers with its own names. */
 export async function run(snippet: Snippet, world: Record<string, unknown>): Promise<Record<string, unknown>> {
   const { code } = snippet
-  const declared = [...code.matchAll(/^const (?:\{ (.*) \}|(\w+))/gm)].flatMap(
+  const declared = [...code.matchAll(/^const (?:\{ (.*?) \}|(\w+))/gm)].flatMap(
     ([, several, one]) => several?.split(', ') ?? [one],
   )
   const imported = [...code.matchAll(/import (?:(\w+),? ?)?(?:\{ (.*) \} )?/g)].flatMap(([, one, several]) => [

@@ -60,6 +60,7 @@ const LISTENING = Symbol('listening')
  * ```
  */
 export class Channel {
+  /** By which a log and a hub know it. */
   readonly name: string
   /** Those that wait for the channel to grow. */
   readonly waiters: ContinuationManager
@@ -91,6 +92,7 @@ export class Channel {
     this.waiters = new ContinuationManager(clientId === undefined ? {} : { clientId, second: 'replace' })
   }
 
+  /** Where its messages live. */
   get log(): Log {
     return this.#settings.log
   }
@@ -114,6 +116,10 @@ export class Channel {
    * @throws {TypeError} `ERR_INVALID_OPTION` for options that are not known or no object
    * @throws {ChannelError} `ERR_UNSERIALISABLE`, `ERR_INVALID_EVENT`, `ERR_MESSAGE_TOO_LARGE`; rejects with what the log
    *   rejects with
+   * @example
+   * ```ts
+   * const { id, woken } = await news.publish({ text: 'it rains' }, { event: 'weather' })
+   * ```
    */
   async publish(data: unknown, options: { event?: string | undefined } = {}): Promise<Receipt> {
     checkOptions('publish()', options, ['event'])
@@ -167,6 +173,12 @@ export class Channel {
    * `authorize` that they stay away.
    *
    * @returns how many
+   * @example
+   * ```ts
+   * router.post('/logout', (ctx) => {
+   *   ctx.body = { sentAway: news.drop((other) => other.get('x-user') === ctx.get('x-user')) }
+   * })
+   * ```
    */
   drop(whom: (ctx: Koa.Context) => boolean): number {
     let dropped = 0

@@ -8,6 +8,7 @@ import { publishedBy } from './publish.js'
 import { refusing, subscriberOf } from './serve.js'
 import { Subscription } from './subscription.js'
 
+/** The options of a `Hub`: those of its channels, and how many one request may follow. */
 export interface HubOptions extends ChannelOptions {
   /**
    * How many channels one request may follow. Default 100. Their cursor must fit into a request, too: it may have 12 KiB in a

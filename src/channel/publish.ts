@@ -12,6 +12,7 @@ export function isWhole(text: string): boolean {
   return !half.test(text)
 }
 
+/** What `publish()` answers. */
 export interface Receipt {
   /** Of the message, unique in the channel; where the next one follows. */
   readonly id: string

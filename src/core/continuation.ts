@@ -155,6 +155,19 @@ export class Continuation {
    *   connection was upgraded
    * @throws {SuspensionLimitError} over a limit of the boundary; Koa answers it with 503
    * @throws {TypeError} `ERR_INVALID_OPTION` for a timeout that is no number
+   * @example
+   * ```ts
+   * router.get('/next', (ctx) => {
+   *   const { continuation } = ctx
+   *   if (continuation.isInitial()) {
+   *     continuation.suspend(25_000)
+   *     clients.stash(continuation)
+   *     return
+   *   }
+   *   if (continuation.isExpired()) ctx.status = 204
+   *   else ctx.body = continuation.getAttribute('message')
+   * })
+   * ```
    */
   suspend(timeout?: number): void {
     if (timeout !== undefined) checkNumber('A timeout', timeout)
@@ -199,6 +212,13 @@ export class Continuation {
    * @returns `true` when this call decided the suspension; `false` when it came too late, and then nothing was set
    * @throws {IllegalStateError} before the first `suspend()`
    * @throws {TypeError} `ERR_INVALID_OPTION` for attributes that are no object
+   * @example
+   * ```ts
+   * router.post('/approvals/:id', (ctx) => {
+   *   const isHeard = clients.get(ctx.params.id)?.resume({ approved: true })
+   *   ctx.status = isHeard ? 204 : 410 // nobody waits for it any more
+   * })
+   * ```
    */
   resume(attributes?: Partial<ContinuationAttributes>): boolean {
     return this.#life.resume(copyAttributes(attributes))
@@ -209,6 +229,14 @@ export class Continuation {
    *
    * @returns `true` when this call decided the suspension, `false` when it came too late
    * @throws {IllegalStateError} before the first `suspend()`
+   * @example
+   * ```ts
+   * router.post('/answers/:id', (ctx) => {
+   *   const asking = clients.get(ctx.params.id)
+   *   if (asking !== undefined) asking.context.body = 'yes'
+   *   ctx.body = { isHeard: asking?.complete() ?? false }
+   * })
+   * ```
    */
   complete(): boolean {
     return this.#life.complete()
@@ -220,6 +248,13 @@ export class Continuation {
    * @returns `true` when this call decided the suspension, `false` when it came too late
    * @throws {IllegalStateError} before the first `suspend()`
    * @throws {TypeError} `ERR_INVALID_OPTION` without an error
+   * @example
+   * ```ts
+   * router.delete('/jobs/:id', (ctx) => {
+   *   const error = Object.assign(new Error('Somebody has cancelled this job'), { status: 410, expose: true })
+   *   ctx.body = { isHeard: clients.get(ctx.params.id)?.fail(error) ?? false }
+   * })
+   * ```
    */
   fail(error: unknown): boolean {
     if (error === undefined || error === null) throw invalid('What a request fails with', 'an error', error)
@@ -230,10 +265,23 @@ export class Continuation {
    * Sets how long suspensions last, this one and later ones.
    *
    * Before the handler returns: the time to start with. While parked: the wait starts anew. In an `onTimeout` listener:
-   * the wait goes on for as long again. Later it does nothing.
+   * the wait goes on for as long again. Once the suspension is decided: the time of later ones.
    *
    * @param ms milliseconds; `0`, less, or `Infinity`: never
    * @throws {TypeError} `ERR_INVALID_OPTION` for what is no number
+   * @example
+   * ```ts
+   * router.get('/patient', (ctx) => {
+   *   const { continuation } = ctx
+   *   if (continuation.isInitial()) {
+   *     const onTimeout = () => jobs.size > 0 && continuation.setTimeout(5_000) // it goes on for as long as work goes on
+   *     continuation.addContinuationListener({ onTimeout })
+   *     continuation.suspend(5_000)
+   *     return
+   *   }
+   *   ctx.body = 'all done'
+   * })
+   * ```
    */
   setTimeout(ms: number): void {
     checkNumber('A timeout', ms)
@@ -247,7 +295,25 @@ export class Continuation {
     return this.#life.attributes.get(name) as ContinuationAttributes[Name] | undefined
   }
 
-  /** Kept for the whole request, over every dispatch. */
+  /**
+   * Sets what `getAttribute` answers: for the whole request, over every dispatch.
+   *
+   * @example
+   * ```ts
+   * router.get('/twice', (ctx) => {
+   *   const { continuation } = ctx
+   *   const count = (continuation.getAttribute('count') as number | undefined) ?? 0
+   *   if (count < 2) {
+   *     continuation.setAttribute('count', count + 1)
+   *     continuation.suspend()
+   *     clients.stash(continuation)
+   *     return
+   *   }
+   *   continuation.removeAttribute('count')
+   *   ctx.body = 'it was resumed twice'
+   * })
+   * ```
+   */
   setAttribute<Name extends Extract<keyof ContinuationAttributes, string>>(
     name: Name,
     value: ContinuationAttributes[Name],
@@ -255,6 +321,7 @@ export class Continuation {
     this.#life.attributes.set(name, value)
   }
 
+  /** Forgets what was set under `name`; see `setAttribute`. */
   removeAttribute(name: string): void {
     this.#life.attributes.remove(name)
   }

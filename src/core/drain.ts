@@ -3,6 +3,7 @@ import { DrainError } from './errors.js'
 import type { Life } from './life.js'
 import { checkFunction, checkOptions, checkRange } from './options.js'
 
+/** How fast, and for how long, those who are held are sent home by a `drain()`. */
 export interface DrainOptions {
   /** Milliseconds until it is over, come what may. Default 10 000: what orchestrators wait before they kill, and less. */
   timeout?: number | undefined

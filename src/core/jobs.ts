@@ -3,6 +3,7 @@ import type { Continuation } from './continuation.js'
 /** Work on behalf of a request. The signal is aborted when nobody waits for its result any more. */
 export type Job<Result> = (signal: AbortSignal) => Result | PromiseLike<Result>
 
+/** How one job stands in the line of its lane. */
 export interface JobOptions {
   /**
    * Which of those in line goes first: the higher number, and of equal ones the earlier. Default the continuation's
@@ -11,6 +12,7 @@ export interface JobOptions {
   priority?: number | undefined
 }
 
+/** The same for `returnWhen()`, and the name of its result. */
 export interface ReturnWhenOptions extends JobOptions {
   /** The attribute that says how the job went. Default the name of the lane. */
   as?: string | undefined

@@ -5,15 +5,16 @@ import { constants } from 'node:os'
 import { checkDrainOptions, type DrainOptions } from '../core/drain.js'
 import { checkFunction, invalid } from '../core/options.js'
 
-/** What can send home those that it holds: `continuations()`, a manager, a channel, a hub. */
+/** What can send home those that it holds: `continuations()`, a manager, a plain hold, a channel, a hub. */
 export interface Drainable {
   drain(options?: DrainOptions): Promise<unknown>
 }
 
 type AnyServer = Server | Http2Server | Http2SecureServer
 
+/** What `gracefulShutdown()` drains and closes, at which signals, and within what time. */
 export interface ShutdownOptions extends DrainOptions {
-  /** What is drained: `continuations()`, managers, channels, hubs. Default nothing. */
+  /** What is drained: `continuations()`, managers, plain holds, channels, hubs. Default nothing. */
   drain?: Drainable | readonly Drainable[] | undefined
   /** The signals that begin it. Default `SIGTERM` and `SIGINT`; `[]` leaves it to the call. */
   signals?: readonly NodeJS.Signals[] | undefined
