@@ -8,6 +8,7 @@ import { MemoryLog } from '../../src/log/memory.js'
 import { until } from '../support/gate.js'
 import { type Served, serve } from '../support/serve.js'
 import { showCalls } from './calls.js'
+import { showClient } from './client.js'
 import { showHolds } from './holds.js'
 import { showLanes } from './lanes.js'
 import { showLimits } from './limits.js'
@@ -346,6 +347,7 @@ describe('what the pages and docstrings show', () => {
   )
 
   showCalls(shows as Parameters<typeof showCalls>[0], whole)
+  showClient(shows)
   showLanes(shows)
   showLimits(shows)
   showProcesses(shows, runs)

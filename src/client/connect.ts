@@ -26,9 +26,11 @@ import { INVALID_CURSOR } from './wire.js'
  * @throws {TypeError} a URL or an option of the wrong type, or an option that is not known: code `ERR_INVALID_OPTION`
  * @throws {RangeError} a number out of range: the same code
  * @example
+ * ```ts
  * const connection = connect<{ text: string }>('/news', { storage: sessionStorage })
  * connection.addEventListener('gap', () => reload())
  * for await (const { data } of connection) show(data.text)
+ * ```
  */
 export function connect<T = unknown>(url: string | URL, options: ConnectOptions = {}): Connection<T> {
   // the facts of the connection, and at the end the loop that looks at them and does what follows
