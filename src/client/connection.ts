@@ -14,7 +14,10 @@ export interface ConnectionEvents<T = unknown> {
   /** Something was missed, for the server did not keep it for so long; it goes on from the cursor. */
   gap: { readonly cursor: string }
   state: ConnectionState
-  /** A request came to nothing. Unless the error is `final`, there will be another. */
+  /**
+   * A request came to nothing: unless the error is `final`, there will be another. Or, with the code `ERR_STORAGE`, the
+   * storage did not keep the cursor: all else goes on.
+   */
   error: ConnectionError
   /** The last event; with what ended it, or `null` where that was the app. */
   close: ConnectionError | null

@@ -1,9 +1,9 @@
 /**
- * Why a request came to nothing, or why the connection ended.
+ * Why a request came to nothing, why the connection ended, or why the cursor was not kept.
  *
  * `code` is what the server gave, such as `ERR_FORBIDDEN`, or `ERR_NETWORK`, `ERR_DEADLINE` (silent for too long),
  * `ERR_STREAM_SILENT` (an event stream that something on the way keeps back), `ERR_STATUS` (a status without a code),
- * `ERR_ANSWER` (what came was no answer of a channel).
+ * `ERR_ANSWER` (what came was no answer of a channel); or `ERR_STORAGE`: the storage failed, and did not keep the cursor.
  */
 export class ConnectionError extends Error {
   override readonly name = 'ConnectionError'
