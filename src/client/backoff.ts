@@ -10,6 +10,6 @@ export function backoff(failures: number, { random, retry }: Pick<Settings, 'ran
 
 /** Milliseconds that a `Retry-After` asks for, which is a number of seconds or a date; a date may have passed. */
 export function retryAfter(header: string | null): number {
-  const seconds = Number(header)
+  const seconds = +(header as string)
   return (seconds >= 0 ? seconds * 1_000 : Date.parse(header as string) - Date.now()) || 0
 }

@@ -12,7 +12,7 @@ export const FOREVER = 1 / 0
 /** The machine's own time. */
 export const systemClock: ClientClock = {
   now: () => performance.now(),
-  // timers take a signed 32-bit number; who waits longer looks again
-  setTimeout: (callback, ms) => setTimeout(callback, Math.min(ms, 2 ** 31 - 1)),
+  // timers take a signed 32-bit number, a little more than that; who waits longer looks again
+  setTimeout: (callback, ms) => setTimeout(callback, Math.min(ms, 2e9)),
   clearTimeout: (timer) => clearTimeout(timer as number),
 }

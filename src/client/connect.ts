@@ -113,8 +113,8 @@ export function connect<T = unknown>(url: string | URL, options: ConnectOptions 
     if (!asking || !share?.leading) turn.abort()
   }
   const hear = (shared: Shared<T>): void => {
-    if (!asking && !inbox.full && shared.from === place) receive(shared)
-    else if (shared.cursor !== place) behind = true
+    if (asking || inbox.full || shared.from !== place) behind ||= shared.cursor !== place
+    else receive(shared)
     if (!asking) turn.abort()
   }
   const enroll = (): void => {
@@ -161,13 +161,16 @@ export function connect<T = unknown>(url: string | URL, options: ConnectOptions 
 
   /** One request. Who does not lead asks only for what is there. */
   const ask = async (leading: boolean): Promise<void> => {
-    const own = turn
-    const { signal } = own
+    const { signal } = turn
     let timer: unknown
     const alive = (ms: number, code = 'ERR_DEADLINE'): void => {
       clock.clearTimeout(timer)
       timer =
-        ms < FOREVER && clock.setTimeout(() => own.abort(new ConnectionError(code, `Nothing came for ${ms} ms`)), ms)
+        ms < FOREVER &&
+        clock.setTimeout(() => {
+          failed(new ConnectionError(code, `Nothing came for ${ms} ms`))
+          turn.abort()
+        }, ms)
     }
     asking = true
     behind = false
@@ -175,8 +178,14 @@ export function connect<T = unknown>(url: string | URL, options: ConnectOptions 
     alive(deadline)
     if (connection.state !== 'open') enter('connecting')
     try {
-      const aborted = wait(FOREVER)
-      const request = { settings, cursor: place, wait: leading && place ? settings.wait : 0, signal, aborted, alive }
+      const request = {
+        ...settings,
+        cursor: place,
+        wait: leading && place ? settings.wait : 0,
+        signal,
+        aborted: wait(FOREVER),
+        alive,
+      }
       if (streaming && leading) {
         await sse<T>(request, receive, () => {
           silent = -1
@@ -187,16 +196,19 @@ export function connect<T = unknown>(url: string | URL, options: ConnectOptions 
       } else receive(await poll<T>(request))
     } catch (cause) {
       behind = true
-      const reason = signal.aborted ? signal.reason : cause
-      if (reason instanceof ConnectionError) failed(reason)
-      else if (!signal.aborted) {
-        const code = reason instanceof SyntaxError ? 'ERR_ANSWER' : 'ERR_NETWORK'
-        failed(new ConnectionError(code, `The request failed: ${reason}`, { cause }))
+      // what was given up is no failure, or has been told
+      if (!signal.aborted) {
+        const code = cause instanceof SyntaxError ? 'ERR_ANSWER' : 'ERR_NETWORK'
+        failed(
+          cause instanceof ConnectionError
+            ? cause
+            : new ConnectionError(code, `The request failed: ${cause}`, { cause }),
+        )
       }
     }
     alive(FOREVER)
     // what was not read to its end is not wanted
-    own.abort()
+    turn.abort()
     asking = false
   }
 

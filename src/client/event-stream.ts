@@ -12,7 +12,7 @@ export function eventStream(tell: (fields: Fields) => void): (text: string) => v
   let fields: Record<string, string> = {}
   return (text) => {
     // a carriage return at the end may be half of a line break
-    const lines = (rest + text).split(/\r\n|\n|\r(?!$)/)
+    const lines = (rest + text).split(/\r?\n|\r(?!$)/)
     rest = lines.pop() as string
     for (const line of lines) {
       if (line) {

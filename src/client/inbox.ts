@@ -55,15 +55,15 @@ export function inboxOf<T>(
     for (;;) {
       const item = items.shift()
       if (!item) return
-      if (!items[0]) ring()
+      ring()
       if (item.message) {
-        const message: Message<T> = missed ? { ...item.message, gap: true } : item.message
+        Object.assign(item.message, missed && { gap: true })
         missed = false
-        tell('message', message)
-        return { ...item, message }
+        tell('message', item.message)
+        return item
       }
       missed = true
-      tell('gap', { cursor: item.cursor })
+      tell('gap', item)
     }
   }
   const settle = ({ cursor }: Item<T>): void => {
@@ -77,7 +77,7 @@ export function inboxOf<T>(
 
   return {
     get full() {
-      return items.length > 0
+      return !!items[0]
     },
     put({ cursor, messages, gap }) {
       if (closed) return
@@ -85,11 +85,11 @@ export function inboxOf<T>(
       let rest = messages.length
       for (const message of messages) items.push({ message, cursor: --rest ? '' : cursor })
       // who has not seen all of what came before must find it again
-      if (!items.length && !inHand && !missed) move(cursor)
+      if (!items[0] && !inHand && !missed) move(cursor)
       hand()
     },
     async emptied() {
-      while (items.length) await change()
+      while (items[0]) await change()
     },
     listen() {
       listening = true

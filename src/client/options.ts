@@ -151,15 +151,15 @@ function checked<Options extends object>(
       .split(' ')
       .some((word, place) => place > 1 && !(value as Record<string, (() => unknown) | undefined> | null)?.[word]?.call)
     // no request can be answered in no time
-    const least = name === 'deadline' ? 1 : 0
+    const least = +(name === 'deadline')
     if (value === undefined) delete given[name]
-    else if (!kind.includes(is as string) || lacks || Number.isNaN(value)) refuse(TypeError, name, `${kind}`, value)
+    else if (!kind.includes(is as string) || lacks || Number.isNaN(value)) refuse(TypeError, name, kind, value)
     else if (kind === 'number' && (value as number) < least) refuse(RangeError, name, `at least ${least}`, value)
   }
   return given as Given<Options>
 }
 
-function refuse(Refusal: new (message: string) => Error, name: string, expected: string, got: unknown): never {
+function refuse(Refusal: new (message: string) => Error, name: string, expected: unknown, got: unknown): never {
   const shown = Object(got) === got ? {}.toString.call(got) : String(got)
   throw Object.assign(new Refusal(`${name} must be ${expected}: got ${shown}`), { code: 'ERR_INVALID_OPTION' })
 }

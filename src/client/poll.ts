@@ -4,13 +4,13 @@ import type { WireAnswer } from './wire.js'
 
 /** One poll. Its answer counts when it is whole. */
 export async function poll<T>(asking: Asking): Promise<Batch<T>> {
-  const { cursor, alive, settings } = asking
+  const { cursor, alive, deadline } = asking
   const response = await request(asking, 'application/json')
   const empty = response.status === 204
   let text = ''
   if (!empty) {
     await read(response, (part) => {
-      alive(settings.deadline)
+      alive(deadline)
       text += part
     })
   }

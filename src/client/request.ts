@@ -3,9 +3,8 @@ import { ConnectionError } from './errors.js'
 import type { Settings } from './options.js'
 import { CURSOR, EVENT_STREAM, WAIT } from './wire.js'
 
-/** One request: what is asked for, and how what comes is told. */
-export interface Asking {
-  readonly settings: Settings
+/** One request: the settings, what is asked for, and how what comes is told. */
+export interface Asking extends Omit<Settings, 'cursor' | 'wait' | 'signal'> {
   readonly cursor: string | undefined
   /** Seconds, for a poll. */
   readonly wait: number | undefined
@@ -23,8 +22,7 @@ export interface Asking {
  * @throws {ConnectionError} refused
  */
 export async function request(asking: Asking, accept: string, sent?: () => void): Promise<Response> {
-  const { settings, cursor, wait, signal, aborted } = asking
-  const { url, headers, credentials, fetch } = settings
+  const { url, headers, credentials, fetch, cursor, wait, signal, aborted } = asking
   const target = new URL(url)
   if (cursor !== undefined) target.searchParams.set(CURSOR, cursor)
   if (accept !== EVENT_STREAM && wait !== undefined) target.searchParams.set(WAIT, `${wait}`)
@@ -46,7 +44,7 @@ export async function request(asking: Asking, accept: string, sent?: () => void)
 
 /** What came is no answer of a channel. */
 export function refuse(what: string | null): never {
-  throw new ConnectionError('ERR_ANSWER', `The answer is no channel's: ${what}`)
+  throw new ConnectionError('ERR_ANSWER', `The server answered as no channel does: ${what}`)
 }
 
 /** Gives each piece of the body to `take`, and waits for what it returns. */

@@ -42,7 +42,7 @@ export function join<T>(
   const gone = new AbortController()
   const { signal } = gone
   let leading: boolean | undefined
-  let release = (): void => {}
+  let release: (() => void) | undefined
 
   const hold = (lock: unknown): unknown => {
     if (!lock || signal.aborted) return
@@ -73,10 +73,12 @@ export function join<T>(
       return leading
     },
     tell: (shared) => leading && channel.postMessage(shared),
-    steal: () => void enter({ steal: true }),
+    steal() {
+      enter({ steal: true })
+    },
     leave() {
       gone.abort()
-      release()
+      release?.()
       channel.close()
     },
   }

@@ -20,7 +20,7 @@ export async function sse<T>(
   receive: (batch: Batch<T>) => void,
   room: () => Promise<void>,
 ): Promise<void> {
-  const { alive, settings } = asking
+  const { alive, quiet } = asking
   const response = await request(asking, EVENT_STREAM, () => alive(FIRST_CHUNK, SILENT))
   const type = response.headers.get('content-type')
   if (!type?.startsWith(EVENT_STREAM)) refuse(type)
@@ -40,6 +40,6 @@ export async function sse<T>(
     alive(FOREVER)
     feed(text)
     await room()
-    alive(settings.quiet)
+    alive(quiet)
   })
 }
