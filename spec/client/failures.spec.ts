@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { until } from '../support/gate.js'
+import { turn, until } from '../support/gate.js'
 import { ClientScene } from './client-scene.js'
 
 describe('the client, when something goes wrong', () => {
@@ -35,6 +35,22 @@ describe('the client, when something goes wrong', () => {
     ;(await scene.nextAfter(7_500)).cut()
     // it may come to nothing, and is paced all the same
     await scene.nextAfter(1_000)
+  })
+
+  it('retry: { base: 0 }: a second from request to request, however many came to nothing', async () => {
+    let asked = 0
+    const fetch = async (): Promise<never> => {
+      asked++
+      await turn()
+      throw new TypeError('fetch failed')
+    }
+    scene.follow({ cursor: 'c-0', retry: { base: 0 }, fetch })
+    // 2 to the power of 1 024 is no number any more
+    for (let times = 1; times < 1_100; times++) {
+      await until(() => scene.manual.next === 1_000)
+      assert.equal(asked, times)
+      scene.manual.advance(1_000)
+    }
   })
 
   it('the server is away: asks until it is back, and goes on from the cursor', async () => {

@@ -222,7 +222,7 @@ export function connect<T = unknown>(url: string | URL, options: ConnectOptions 
     if (error.final) end(error)
     const now = clock.now()
     if (error.code === SILENT && ++silent > 0 && transport === 'auto') streaming = false
-    else retry = now + backoff(++failures, settings)
+    else retry = now + backoff(failures++, settings)
     earliest = Math.max(earliest, now + error.retryAfter)
     if (!closed()) enter('waiting')
   }
