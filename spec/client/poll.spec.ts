@@ -71,6 +71,16 @@ describe('the client, by long polling', () => {
     }
   })
 
+  it('a server that says the same gap again and again is asked once a second', async () => {
+    const { got } = scene.follow({ cursor: 'c-0' })
+    let exchange = await scene.next()
+    for (let times = 0; times < 5; times++) {
+      exchange.json({ cursor: 'c-0', messages: [], gap: true })
+      exchange = await scene.nextAfter(1_000)
+    }
+    assert.deepEqual(got, Array(5).fill('gap'))
+  })
+
   it('a server that says the same messages again and again: they are handed over once, and it is an error', async () => {
     const { got, errors } = scene.follow({ cursor: 'c-0' })
     ;(await scene.next()).messages(1)

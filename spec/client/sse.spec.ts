@@ -96,6 +96,15 @@ describe('the client, by server-sent events', () => {
     }
   })
 
+  it('streams that end with the same gap: one a second', async () => {
+    scene.follow({ transport: 'sse', cursor: 'c-0' })
+    let stream = await scene.next()
+    for (let times = 0; times < 5; times++) {
+      stream.stream('id: c-0\nevent: gap\ndata: {"gap":true}\n\n').response.end()
+      stream = await scene.nextAfter(1_000)
+    }
+  })
+
   it('a stream that is cut off at any point is opened again: nothing is lost, nothing comes twice', async () => {
     const whole = `id: c-0\n\n:\n\n${event(1)}${event(2, 'event: chat\n')}`
     const behind = [whole.indexOf('data: 1') + 9, whole.length]

@@ -151,7 +151,8 @@ export function connect<T = unknown>(url: string | URL, options: ConnectOptions 
   const receive = (batch: Batch<T>): void => {
     if (closed()) return
     share?.tell({ ...batch, from: place })
-    if (batch.gap || batch.messages.length || !place) earliest = 0
+    // a gap that leads nowhere may be told for ever
+    if (batch.gap ? batch.cursor !== place : batch.messages.length || !place) earliest = 0
     failures = retry = 0
     place = batch.cursor
     enter('open')
