@@ -224,6 +224,17 @@ describe('the client, shared by the tabs of a browser', () => {
     ['without locks', {}],
     ['without broadcasts', { navigator: { locks: {} } }],
     [
+      'where broadcasts are forbidden',
+      {
+        navigator: { locks: {} },
+        BroadcastChannel: class {
+          constructor() {
+            throw new DOMException('no', 'SecurityError')
+          }
+        },
+      },
+    ],
+    [
       'where locks are forbidden',
       {
         navigator: { locks: { request: () => Promise.reject(new DOMException('no', 'SecurityError')) } },

@@ -36,7 +36,7 @@ export interface ConnectOptions {
   /**
    * One request for all tabs of a browser that follow the same URL: a leader asks, the others are told. A string sets
    * apart those who may not see the same, such as two users. Default `false`. It does nothing where there is no
-   * `navigator.locks`, as outside of HTTPS and localhost.
+   * `navigator.locks`, as outside of HTTPS and localhost, or where the page may not use it or broadcast.
    */
   share?: boolean | string | undefined
   /**

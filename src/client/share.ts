@@ -1,5 +1,5 @@
 import type { Batch } from './message.js'
-import type { BrowserPage } from './page.js'
+import type { BroadcastLike, BrowserPage } from './page.js'
 
 /** As much of `navigator.locks` as is used. */
 export interface LockManager {
@@ -27,7 +27,7 @@ export interface Share<T> {
 /**
  * Joins those of the same name in this browser. The one who has the lock leads; when it leaves, the next one does.
  *
- * @returns nothing where the browser has no locks or no broadcast
+ * @returns nothing where the browser has no locks or no broadcast, or the page may have none
  */
 export function join<T>(
   name: string,
@@ -37,7 +37,12 @@ export function join<T>(
 ): Share<T> | undefined {
   const locks = navigator?.locks
   if (!locks || !BroadcastChannel) return
-  const channel = new BroadcastChannel(name)
+  let channel: BroadcastLike
+  try {
+    channel = new BroadcastChannel(name)
+  } catch {
+    return
+  }
   channel.onmessage = ({ data }) => leading || hear(data as Shared<T>)
   const gone = new AbortController()
   const { signal } = gone
