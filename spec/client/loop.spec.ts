@@ -110,6 +110,57 @@ describe('the client, in a loop', () => {
     assert.deepEqual(got.toSorted(), [1, 2, 3])
   })
 
+  it('two loops: the cursor stays before what one has in hand, and then moves past all that was dealt with', async () => {
+    const storage = new Shelf()
+    const connection = scene.connect({ cursor: 'c-0', storage })
+    const [slow, quick] = [connection[Symbol.asyncIterator](), connection[Symbol.asyncIterator]()]
+    const first = slow.next()
+    ;(await scene.next()).messages(1)
+    await first
+    for (const number of [2, 3]) {
+      const next = quick.next()
+      ;(await scene.next()).messages(number)
+      assert.equal((await next).value?.data, number)
+    }
+    quick.next()
+    const exchange = await scene.next()
+    assert.equal(connection.cursor, 'c-0')
+    slow.next()
+    await until(() => connection.cursor === 'c-3')
+    assert.deepEqual([...storage.items.values()], ['c-3'])
+    exchange.messages(4)
+    await scene.next()
+    assert.equal(connection.cursor, 'c-3')
+  })
+
+  for (const order of [
+    [0, 1, 2],
+    [0, 2, 1],
+    [1, 0, 2],
+    [1, 2, 0],
+    [2, 0, 1],
+    [2, 1, 0],
+  ]) {
+    it(`three loops, done in the order : the cursor never passes what is in hand, and never goes back`, async () => {
+      const connection = scene.connect({ cursor: 'c-0' })
+      const loops = [0, 1, 2].map(() => connection[Symbol.asyncIterator]())
+      const firsts = loops.map((loop) => loop.next())
+      // the first two in one answer, of which only the second one has a cursor
+      ;(await scene.next()).messages(1, 2)
+      await Promise.all(firsts.slice(0, 2))
+      ;(await scene.next()).messages(3)
+      await firsts[2]
+      await scene.next()
+      const inHand = new Set([0, 1, 2])
+      for (const done of order) {
+        loops[done]?.next()
+        inHand.delete(done)
+        const expected = inHand.has(0) || inHand.has(1) ? 0 : inHand.has(2) ? 2 : 3
+        assert.equal(connection.cursor, `c-${expected}`)
+      }
+    })
+  }
+
   it('two loops: one that is left ends the other, and an error that is final is thrown in both', async () => {
     const left = scene.connect({ cursor: 'c-0' })
     const loops = [left[Symbol.asyncIterator](), left[Symbol.asyncIterator]()] as const

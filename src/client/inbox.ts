@@ -17,13 +17,13 @@ export interface Inbox<T> {
 interface Item<T> {
   /** Without one it is a gap. */
   readonly message?: Message<T>
-  /** Where the reader stands once it was handed over; of a batch only the last one has it. */
-  readonly cursor?: string
+  /** Where the reader stands once it was dealt with; of a batch only the last one has it. */
+  cursor?: string
 }
 
 /**
  * @param tell hands over to the listeners
- * @param move called with the cursor when the loop asks for the next one, or the listeners have returned
+ * @param move called with the cursor when all before it was dealt with: a loop asks for the next one, or the listeners have returned
  * @param left called when a loop is over
  */
 export function inboxOf<T>(
@@ -36,8 +36,8 @@ export function inboxOf<T>(
   let listening = false
   let closed = false
   let failure: Error | undefined
-  /** The loop has one that it has not dealt with. */
-  let inHand = false
+  /** What loops have and have not dealt with, in order. */
+  const inHand: Item<T>[] = []
   /** There is a gap that no message has told of. */
   let missed = false
   /** Those who wait for something to change: any number of loops, and who waits until all was handed over. */
@@ -57,6 +57,7 @@ export function inboxOf<T>(
       if (!item) return
       ring()
       if (item.message) {
+        inHand.push(item)
         Object.assign(item.message, missed && { gap: true })
         missed = false
         tell('message', item.message)
@@ -66,8 +67,14 @@ export function inboxOf<T>(
       tell('gap', item)
     }
   }
-  const settle = ({ cursor }: Item<T>): void => {
-    if (cursor) move(cursor)
+  /** It was dealt with. Where another loop has an earlier one in hand, that one takes the cursor along. */
+  const settle = (item: Item<T>): void => {
+    const place = inHand.indexOf(item)
+    const before = inHand[place - 1]
+    inHand.splice(place, 1)
+    if (!item.cursor) return
+    if (before) before.cursor = item.cursor
+    else move(item.cursor)
   }
   const hand = (): void => {
     ring()
@@ -85,7 +92,7 @@ export function inboxOf<T>(
       let rest = messages.length
       for (const message of messages) items.push({ message, cursor: --rest ? '' : cursor })
       // who has not seen all of what came before must find it again
-      if (!items[0] && !inHand && !missed) move(cursor)
+      if (!items[0] && !inHand[0] && !missed) move(cursor)
       hand()
     },
     async emptied() {
@@ -101,9 +108,7 @@ export function inboxOf<T>(
         for (;;) {
           const item = next()
           if (item) {
-            inHand = true
             yield item.message as Message<T>
-            inHand = false
             settle(item)
           } else if (!closed) await change()
           else if (failure) throw failure
