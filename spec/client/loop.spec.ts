@@ -84,6 +84,20 @@ describe('the client, in a loop', () => {
     for await (const _ of connection) assert.fail('it is closed')
   })
 
+  for (const begun of [true, false]) {
+    it(`a loop that is left ${begun ? 'while it waits' : 'before it began'} closes the connection at once`, async () => {
+      const connection = scene.connect({ cursor: 'c-0' })
+      const loop = connection[Symbol.asyncIterator]()
+      const done = { done: true, value: undefined }
+      const waiting = begun ? loop.next() : done
+      const exchange = await scene.next()
+      const left = loop.return()
+      assert.equal(connection.state, 'closed')
+      assert.deepEqual([await waiting, await left, await loop.next()], [done, done, done])
+      await until(() => exchange.closed)
+    })
+  }
+
   it('close ends the loop, whatever has come', async () => {
     const connection = scene.connect({ cursor: 'c-0' })
     scene.next().then((exchange) => exchange.messages(1, 2))
@@ -141,7 +155,7 @@ describe('the client, in a loop', () => {
     [2, 0, 1],
     [2, 1, 0],
   ]) {
-    it(`three loops, done in the order : the cursor never passes what is in hand, and never goes back`, async () => {
+    it(`three loops, done in the order ${order}: the cursor never passes what is in hand, and never goes back`, async () => {
       const connection = scene.connect({ cursor: 'c-0' })
       const loops = [0, 1, 2].map(() => connection[Symbol.asyncIterator]())
       const firsts = loops.map((loop) => loop.next())

@@ -23,8 +23,8 @@ interface Item<T> {
 
 /**
  * @param tell hands over to the listeners
- * @param move called with the cursor when all before it was dealt with: a loop asks for the next one, or the listeners have returned
- * @param left called when a loop is over
+ * @param move called with the cursor when a loop asks for the next one, or the listeners have returned
+ * @param left called when a loop is over, or is left
  */
 export function inboxOf<T>(
   tell: (type: 'message' | 'gap', detail: unknown) => void,
@@ -82,6 +82,23 @@ export function inboxOf<T>(
     for (let item = next(); item; item = next()) settle(item)
   }
 
+  async function* take(): AsyncGenerator<Message<T>, void, undefined> {
+    taking = true
+    try {
+      for (;;) {
+        const item = next()
+        if (item) {
+          yield item.message as Message<T>
+          settle(item)
+        } else if (!closed) await change()
+        else if (failure) throw failure
+        else return
+      }
+    } finally {
+      left()
+    }
+  }
+
   return {
     get full() {
       return !!items[0]
@@ -102,21 +119,15 @@ export function inboxOf<T>(
       listening = true
       queueMicrotask(hand)
     },
-    async *taken() {
-      taking = true
-      try {
-        for (;;) {
-          const item = next()
-          if (item) {
-            yield item.message as Message<T>
-            settle(item)
-          } else if (!closed) await change()
-          else if (failure) throw failure
-          else return
-        }
-      } finally {
+    taken() {
+      const loop = take()
+      const leave = loop.return.bind(loop)
+      // its own would wait for the next message, and do nothing before the first
+      loop.return = (value) => {
         left()
+        return leave(value)
       }
+      return loop
     },
     close(reason) {
       closed = true
