@@ -79,7 +79,7 @@ describe('what a process has relayed itself', () => {
   const at = (seq: number, epoch = 'e') => ({ epoch, seq })
   const own = () => {
     const done: object[] = []
-    return { done, deeds: new OwnDeeds((deed) => done.push(deed)) }
+    return { done, deeds: new OwnDeeds((_n, deed) => done.push(deed)) }
   }
 
   it('is done when it turns out that the log has passed it by already', async () => {

@@ -412,6 +412,20 @@ describe('Relay', () => {
       assert.equal(here.relay.others, 1)
     })
 
+    it('does not wait for one that has begun behind the wake-up, and counts it the next time', async () => {
+      const here = await begin()
+      clock.advance(1_000)
+      here.handle.stop()
+      const asking = here.relay.resume('a')
+      await turn()
+      // both stand in the next reading
+      const there = await begin()
+      here.handle.goOn()
+      assert.deepEqual({ ...(await asking), id: '' }, { id: '', woken: 0, elsewhere: 0, silent: 0 })
+      there.wait('a')
+      assert.deepEqual({ ...(await here.relay.resume('a')), id: '' }, { id: '', woken: 0, elsewhere: 1, silent: 0 })
+    })
+
     it('with `gather` 0 nobody is asked', async () => {
       const [here, there] = await pair({ gather: 0 })
       const waiting = there.wait('a')

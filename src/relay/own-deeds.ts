@@ -12,14 +12,16 @@ interface Pending {
   readonly failed: (error: Error) => void
 }
 
+type Act = (n: number, deed: Deed, error: Error | undefined) => number
+
 /** What this process has relayed and not come across in the log yet. */
 export class OwnDeeds {
-  readonly #act: (deed: Deed, error: Error | undefined) => number
+  readonly #act: Act
   readonly #pending = new Map<number, Pending>()
   /** As far as the log is read. */
   #read: Position | undefined
 
-  constructor(act: (deed: Deed, error: Error | undefined) => number) {
+  constructor(act: Act) {
     this.#act = act
   }
 
@@ -44,7 +46,7 @@ export class OwnDeeds {
   /** It is its turn. One that nobody waits for any more is done too, as it is everywhere else. */
   comeAcross(n: number, deed: Deed): void {
     const pending = this.drop(n)
-    const woken = this.#act(deed, pending?.error)
+    const woken = this.#act(n, deed, pending?.error)
     pending?.done(woken)
   }
 

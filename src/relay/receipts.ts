@@ -1,4 +1,5 @@
 import type { Clock } from '../core/clock.js'
+import type { Receipt } from './entries.js'
 
 /** What is known of other processes. */
 export interface Elsewhere {
@@ -71,16 +72,19 @@ export class Receipts {
     })
   }
 
-  /** The deed is done here: whoever is there now does it too. */
+  /**
+   * The deed is done here, in this very step: whoever is there now does it too, and whoever is met next, by what stands behind it,
+   * need not.
+   */
   begun(n: number): void {
     const gathering = this.#gatherings.get(n)
-    if (gathering === undefined) return
+    if (gathering === undefined || gathering.awaited !== undefined) return
     gathering.awaited = new Set(this.#others)
     gathering.timer = this.#clock.setTimeout(() => this.#close(n), this.#patience, undefined)
     this.#check(n)
   }
 
-  told(n: number, by: string, woken: number): void {
+  told({ n, by, woken }: Receipt): void {
     this.met(by)
     this.#gatherings.get(n)?.woken.set(by, woken)
     this.#check(n)

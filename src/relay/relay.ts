@@ -28,7 +28,10 @@ export interface RelayReceipt {
   readonly woken: number
   /** How many were in other processes, as far as these have said. `undefined` where `gather` is 0. */
   readonly elsewhere: number | undefined
-  /** How many other processes are known and have not said in time. 0: `elsewhere` is all. */
+  /**
+   * How many other processes are known and have not said in time: they may do it all the same. 0: all that are known have. One that
+   * was silent is known again when it is heard of; until then receipts say nothing of it.
+   */
   readonly silent: number
 }
 
@@ -80,7 +83,7 @@ export class Relay {
     this.log = log
     this.#clock = clock
     this.#receipts = new Receipts(clock, gather)
-    this.#own = new OwnDeeds((deed, error) => act(manager, deed, error))
+    this.#own = new OwnDeeds((n, deed, error) => this.#doOwn(n, deed, error))
     this.#pace = new Pace(backlog)
     this.#followers = gather > 0 ? [this.#followEntries(), this.#followReceipts()] : [this.#followEntries()]
     this.#start()
@@ -199,8 +202,8 @@ export class Relay {
     return new Follower(this.log, `${this.name}:receipts`, this.#clock, {
       heard: ({ data }) =>
         this.#guarded(() => {
-          const { to, n, by, woken } = JSON.parse(data) as Receipt
-          if (to === this.#id) this.#receipts.told(n, by, woken)
+          const receipt = JSON.parse(data) as Receipt
+          if (receipt.to === this.#id) this.#receipts.told(receipt)
         }),
       // a receipt that is gone is a process that is silent
       read: () => {},
@@ -219,7 +222,6 @@ export class Relay {
     try {
       const elsewhere = this.#receipts.expect(n)
       const { id, woken } = await this.#relayHere(n, deed, error).finally(() => this.#pace.leave(size))
-      this.#receipts.begun(n)
       return { id, woken, ...(await elsewhere) }
     } finally {
       this.#receipts.drop(n)
@@ -260,6 +262,12 @@ export class Relay {
     const receipt: Receipt = { to: by, n, by: this.#id, woken }
     const { name, backlog } = this.#settings
     this.#background(this.log.append(`${name}:receipts`, { data: JSON.stringify(receipt) }, backlog))
+  }
+
+  #doOwn(n: number, deed: Deed, error: Error | undefined): number {
+    const woken = act(this.manager, deed, error)
+    this.#receipts.begun(n)
+    return woken
   }
 
   /** `close()` may have come while something was awaited. */
