@@ -8,6 +8,10 @@ import { until } from '../support/gate.js'
 import { type Host, start } from '../support/hosts.js'
 import { noRedis, redisServer } from '../support/redis-server.js'
 
+/** What no channel can be called: it comes whole through every log. */
+const ENTRIES = '\udc00relay:relay'
+const MANGLED = '\ufffdrelay:relay'
+
 interface Server {
   readonly host: Host
   readonly url: string
@@ -61,6 +65,8 @@ for (const kind of ['process', 'thread'] as const) {
       )
       assert.equal(await last.answer, 'bye')
 
+      const entries = (await log.read(ENTRIES, 'oldest')).messages.map(({ data }) => JSON.parse(data))
+      assert.equal(entries.filter((entry) => entry.do === 'join').length, 4)
       await own.close()
       await Promise.all([one, three].map(({ host }) => host.end()))
     })
@@ -85,6 +91,8 @@ describe(`a relay over Redis${noRedis}`, () => {
     const { woken, elsewhere } = await here.resume('a', { n: [1] })
     assert.deepEqual([woken, elsewhere], [0, 1])
     assert.deepEqual(host.continuation.getAttribute('n'), [1])
+    assert.equal((await logs[0].read(ENTRIES, 'oldest')).messages.length > 0, true)
+    assert.deepEqual((await logs[0].read(MANGLED, 'oldest')).messages, [])
     await Promise.all([here.close(), there.close()])
     await Promise.all(logs.map((log) => log.close()))
     await server.close()

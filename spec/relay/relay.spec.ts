@@ -3,6 +3,7 @@ import { inspect } from 'node:util'
 import type { Continuation } from '../../src/core/continuation.js'
 import { lifeOf } from '../../src/core/continuation.js'
 import {
+  Channel,
   ContinuationManager,
   type Log,
   LogError,
@@ -15,6 +16,11 @@ import {
 import { BareHost } from '../support/bare-host.js'
 import { turn, until } from '../support/gate.js'
 import { ManualClock } from '../support/manual-clock.js'
+
+/** What a relay of the default name appends to. */
+const ENTRIES = '\udc00relay:relay'
+const RECEIPTS = '\udc00receipts:relay'
+const wide = { messages: 99, bytes: 9_900, age: 9_000 }
 
 /** A request that waits. */
 function parked(): { host: BareHost; continuation: Continuation } {
@@ -67,7 +73,7 @@ interface Process {
 }
 
 describe('Relay', () => {
-  let log: MemoryLog
+  let log: Log
   let clock: ManualClock
   let relays: Relay[]
   beforeEach(() => {
@@ -109,7 +115,7 @@ describe('Relay', () => {
   }
   /** What stands in the log. */
   const relayed = async (): Promise<string[]> =>
-    (await log.read('relay', 'oldest')).messages.map(({ data }) => JSON.parse(data).do)
+    (await log.read(ENTRIES, 'oldest')).messages.map(({ data }) => JSON.parse(data).do)
   const pair = async (options: RelayOptions = {}) => (await several(2, options)) as [Process, Process]
 
   it('resume: all that wait under the key in any process, with the attributes, and a receipt', async () => {
@@ -328,6 +334,23 @@ describe('Relay', () => {
     assert.equal(there.relay.others, 0)
   })
 
+  it('a channel of the same name is another thing, whoever publishes there', async () => {
+    const { relay, wait, trouble } = await begin()
+    clock.advance(1_000)
+    const waiting = wait('a')
+    for (const name of ['relay', 'relay:receipts', 'relay:relay', 'receipts:relay']) {
+      const room = new Channel(name, { log })
+      await room.publish('hello')
+      await room.publish({ by: 'x', n: 1, do: 'broadcast', tell: false })
+      await relay.resume('b')
+      assert.equal((await log.read(name, 'oldest')).messages.length, 2)
+    }
+    assert.deepEqual([relay.name, relay.others, waiting.isSuspended(), trouble], ['relay', 0, true, []])
+    for (const name of [ENTRIES, RECEIPTS]) {
+      assert.throws(() => new Channel(name, { log }), { code: 'ERR_INVALID_OPTION' })
+    }
+  })
+
   it('where two processes wake the same key at once, the same wins in both', async () => {
     const [here, there] = await pair({ gather: 0 })
     for (let round = 0; round < 20; round++) {
@@ -397,13 +420,13 @@ describe('Relay', () => {
     it('one whose receipt is read only after it has left has left all the same', async () => {
       const [here, there] = await pair()
       there.wait('a')
-      here.handle.stop('relay:receipts')
+      here.handle.stop(RECEIPTS)
       const asking = here.relay.resume('a')
       await until(() => there.manager.size === 0)
       await there.relay.close()
       await asking
       here.handle.goOn()
-      const receipts = (await log.read('relay:receipts', 'oldest')).messages.length
+      const receipts = (await log.read(RECEIPTS, 'oldest')).messages.length
       assert.equal(receipts, 1)
       // a receipt of a third one comes behind it, so it has been read
       const third = await begin()
@@ -434,7 +457,7 @@ describe('Relay', () => {
         { id: '', woken: 0, elsewhere: undefined, silent: 0 },
       )
       await until(() => waiting.isResumed())
-      assert.deepEqual((await log.read('relay:receipts', 'oldest')).messages, [])
+      assert.deepEqual((await log.read(RECEIPTS, 'oldest')).messages, [])
     })
   })
 
@@ -474,12 +497,8 @@ describe('Relay', () => {
       const [here, there] = await pair({ gather: 0 })
       const waiting = ['a', 'b', 'c'].map((key) => there.wait(key))
       shaky.deaf = true
-      for (const key of ['a', 'b']) {
-        await log.append(
-          'relay',
-          { data: JSON.stringify({ by: 'x', n: 1, do: 'resume', key }) },
-          { messages: 9, bytes: 900, age: 9_000 },
-        )
+      for (const [n, key] of ['a', 'b'].entries()) {
+        await log.append(ENTRIES, { data: JSON.stringify({ by: 'x', n, do: 'resume', key }) }, wide)
       }
       shaky.deaf = false
       shaky.twice = true
@@ -561,9 +580,8 @@ describe('Relay', () => {
     it('an entry that nobody understands is told, and keeps none of those behind it', async () => {
       const { relay, wait, trouble } = await begin({ gather: 0 })
       const waiting = wait('a')
-      const backlog = { messages: 9, bytes: 900, age: 9_000 }
       for (const data of ['{', 'null', '{"by":"x","n":1,"do":"resume","attributes":5}']) {
-        await log.append('relay', { data }, backlog)
+        await log.append(ENTRIES, { data }, wide)
       }
       await relay.resume('a')
       assert.equal(waiting.isResumed(), true)
@@ -578,7 +596,7 @@ describe('Relay', () => {
         },
       })
       const waiting = wait('a')
-      await log.append('relay', { data: '{' }, { messages: 9, bytes: 900, age: 9_000 })
+      await log.append(ENTRIES, { data: '{' }, wide)
       await relay.resume('a')
       assert.equal(waiting.isResumed(), true)
     })

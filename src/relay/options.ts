@@ -3,7 +3,10 @@ import { checkClock, checkCount, checkFunction, checkOptions, checkRange, invali
 import type { Backlog, Gap } from '../log/log.js'
 
 export interface RelayOptions {
-  /** Managers that are relayed under the same name in the same log belong together. Default `'relay'`. */
+  /**
+   * Managers that are relayed under the same name in the same log belong together. Default `'relay'`. A `Channel` of that name is
+   * another thing: what is published there wakes nobody here, and who follows it sees nothing of this.
+   */
   name?: string | undefined
   /**
    * Milliseconds to wait until the other processes have said how many they woke. 0: nobody is asked. Default 1 000, at most an
@@ -22,11 +25,20 @@ export interface RelayOptions {
 
 export interface RelaySettings {
   readonly name: string
+  /** The channels of the log: of the entries, and of the receipts. */
+  readonly entries: string
+  readonly receipts: string
   readonly gather: number
   readonly backlog: Backlog
   readonly onTrouble: (error: Error) => void
   readonly clock: Clock
 }
+
+/**
+ * The second half of a character, before which there is no first one: no name of a `Channel` begins so. Visitors may choose such
+ * names, and publish there, and nothing of that must be taken for an entry.
+ */
+const NO_CHANNEL = '\udc00'
 
 export function relaySettings(options: RelayOptions): RelaySettings {
   checkOptions('A Relay', options, ['name', 'gather', 'backlog', 'onTrouble', 'clock'])
@@ -41,7 +53,9 @@ export function relaySettings(options: RelayOptions): RelaySettings {
   checkRange('backlog.age', age, 1)
   checkFunction('onTrouble', onTrouble)
   checkClock(clock)
-  return { name, gather, backlog: { messages, bytes, age }, onTrouble, clock }
+  const entries = `${NO_CHANNEL}relay:${name}`
+  const receipts = `${NO_CHANNEL}receipts:${name}`
+  return { name, entries, receipts, gather, backlog: { messages, bytes, age }, onTrouble, clock }
 }
 
 /** A process has missed wake-ups: it stood still for longer than they are kept, or the log has begun anew. */

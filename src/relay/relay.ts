@@ -185,7 +185,7 @@ export class Relay {
   }
 
   #followEntries(): Follower {
-    return new Follower(this.log, this.name, this.#clock, {
+    return new Follower(this.log, this.#settings.entries, this.#clock, {
       heard: ({ data }) => this.#guarded(() => this.#heard(JSON.parse(data))),
       read: (at, gap) => {
         this.#own.read(at, gap !== undefined)
@@ -199,7 +199,7 @@ export class Relay {
   }
 
   #followReceipts(): Follower {
-    return new Follower(this.log, `${this.name}:receipts`, this.#clock, {
+    return new Follower(this.log, this.#settings.receipts, this.#clock, {
       heard: ({ data }) =>
         this.#guarded(() => {
           const receipt = JSON.parse(data) as Receipt
@@ -260,8 +260,8 @@ export class Relay {
     const woken = act(this.manager, entry)
     if (!tell) return
     const receipt: Receipt = { to: by, n, by: this.#id, woken }
-    const { name, backlog } = this.#settings
-    this.#background(this.log.append(`${name}:receipts`, { data: JSON.stringify(receipt) }, backlog))
+    const { receipts, backlog } = this.#settings
+    this.#background(this.log.append(receipts, { data: JSON.stringify(receipt) }, backlog))
   }
 
   #doOwn(n: number, deed: Deed, error: Error | undefined): number {
@@ -276,7 +276,7 @@ export class Relay {
   }
 
   #append(entry: Entry): Promise<Position> {
-    return this.log.append(this.name, { data: JSON.stringify(entry) }, this.#settings.backlog)
+    return this.log.append(this.#settings.entries, { data: JSON.stringify(entry) }, this.#settings.backlog)
   }
 
   #background(doing: Promise<unknown>): void {
