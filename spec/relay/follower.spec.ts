@@ -50,6 +50,23 @@ describe('what follows a channel from now on', () => {
     assert.equal(log.tails, 0)
   })
 
+  it('tells apart what was there before', async () => {
+    const log = new MemoryLog()
+    for (const data of ['1', '2']) await log.append('a', { data }, backlog)
+    const heard: string[] = []
+    const follower = new Follower(log, 'a', new ManualClock(), {
+      before: ({ data }) => heard.push(`before: ${data}`),
+      heard: ({ data }) => heard.push(data),
+      read: () => {},
+      trouble: assert.fail,
+    })
+    await follower.begin()
+    await log.append('a', { data: '3' }, backlog)
+    await until(() => heard.length === 3)
+    follower.end()
+    assert.deepEqual(heard, ['before: 1', 'before: 2', '3'])
+  })
+
   it('begins once', async () => {
     const log = new Slow()
     log.given.open()
@@ -85,7 +102,7 @@ describe('what a process has relayed itself', () => {
   it('is done when it turns out that the log has passed it by already', async () => {
     const { done, deeds } = own()
     const here = deeds.expect(1, deed, undefined)
-    deeds.read(at(5), true)
+    deeds.read(at(5), 'trimmed')
     assert.deepEqual(done, [])
     deeds.appended(1, at(3))
     assert.equal(await here, 1)
@@ -97,7 +114,7 @@ describe('what a process has relayed itself', () => {
     const { deeds } = own()
     const here = deeds.expect(1, deed, undefined)
     deeds.appended(1, at(8))
-    deeds.read(at(2, 'another'), true)
+    deeds.read(at(2, 'another'), 'foreign')
     assert.equal(await here, 1)
   })
 
@@ -105,8 +122,26 @@ describe('what a process has relayed itself', () => {
     const { done, deeds } = own()
     void deeds.expect(1, deed, undefined)
     deeds.appended(1, at(8))
-    deeds.read(at(7), true)
-    deeds.read(at(9), false)
+    deeds.read(at(7), 'trimmed')
+    deeds.read(at(9), undefined)
+    assert.deepEqual([done.length, deeds.size], [0, 1])
+  })
+
+  it('is done when the log has lost it with its end, whichever is known first', async () => {
+    const { deeds } = own()
+    const [one, other] = [deeds.expect(1, deed, undefined), deeds.expect(2, deed, undefined)]
+    deeds.appended(1, at(8))
+    deeds.read(at(5), 'future')
+    deeds.appended(2, at(9))
+    assert.deepEqual(await Promise.all([one, other]), [1, 2])
+  })
+
+  it('waits for its turn where the log, which has lost its end, gives it a number that was read before', () => {
+    const { done, deeds } = own()
+    deeds.read(at(5), 'trimmed')
+    deeds.read(at(9), undefined)
+    void deeds.expect(1, deed, undefined)
+    deeds.appended(1, at(3))
     assert.deepEqual([done.length, deeds.size], [0, 1])
   })
 })

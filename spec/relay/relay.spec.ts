@@ -580,12 +580,29 @@ describe('Relay', () => {
     it('an entry that nobody understands is told, and keeps none of those behind it', async () => {
       const { relay, wait, trouble } = await begin({ gather: 0 })
       const waiting = wait('a')
-      for (const data of ['{', 'null', '{"by":"x","n":1,"do":"resume","attributes":5}']) {
-        await log.append(ENTRIES, { data }, wide)
-      }
+      const entries = [
+        '{',
+        'null',
+        '"hello"',
+        '{"by":5,"n":1,"do":"join"}',
+        '{"by":"y","do":"join"}',
+        '{"by":"y","n":"1","do":"join"}',
+        '{"by":"y","n":1,"do":"dance"}',
+        '{"by":"x","n":1,"do":"resume","attributes":5}',
+      ]
+      for (const data of entries) await log.append(ENTRIES, { data }, wide)
       await relay.resume('a')
       assert.equal(waiting.isResumed(), true)
-      assert.equal(trouble.length, 3)
+      assert.deepEqual([trouble.length, relay.others], [entries.length, 1])
+    })
+
+    it('a receipt that nobody understands is told, and keeps none of those behind it', async () => {
+      const [here, there] = await pair()
+      const receipts = ['{', 'null', '"hello"', '{"to":"x","by":5,"n":1,"woken":1}', '{"to":"x","by":"y","n":1}']
+      for (const data of receipts) await log.append(RECEIPTS, { data }, wide)
+      there.wait('a')
+      assert.equal((await here.relay.resume('a')).elsewhere, 1)
+      assert.equal(here.trouble.length, receipts.length)
     })
 
     it('an onTrouble that throws breaks nothing', async () => {
@@ -599,6 +616,140 @@ describe('Relay', () => {
       await log.append(ENTRIES, { data: '{' }, wide)
       await relay.resume('a')
       assert.equal(waiting.isResumed(), true)
+    })
+  })
+
+  describe('a log that gives once more what it has given', () => {
+    /** As one in a database that was put back to an older state. */
+    class Losing implements Log {
+      #kept = new MemoryLog({ epoch: () => 'e' })
+      readonly #bells = new Set<() => void>()
+
+      async append(...args: Parameters<Log['append']>) {
+        const at = await this.#kept.append(...args)
+        for (const ring of this.#bells) ring()
+        return at
+      }
+      read(...args: Parameters<Log['read']>) {
+        return this.#kept.read(...args)
+      }
+      async tail(_channel: string, ring: () => void) {
+        this.#bells.add(ring)
+        return () => void this.#bells.delete(ring)
+      }
+      close() {
+        return this.#kept.close()
+      }
+
+      /** So many of the newest. */
+      async lose(entries: number, receipts: number): Promise<void> {
+        const kept = new MemoryLog({ epoch: () => 'e' })
+        for (const [channel, count] of [
+          [ENTRIES, entries],
+          [RECEIPTS, receipts],
+        ] as const) {
+          const { messages } = await this.#kept.read(channel, 'oldest')
+          for (const { data } of messages.slice(0, messages.length - count)) await kept.append(channel, { data }, wide)
+        }
+        this.#kept = kept
+      }
+    }
+    let losing: Losing
+    beforeEach(() => {
+      losing = new Losing()
+      log = losing
+    })
+
+    /** Waits, and in the moment in which it is woken once more. */
+    const waitTwice = ({ wait }: Process, key: string): Continuation[] => {
+      const waiting = [wait(key)]
+      waiting[0]?.addContinuationListener({ onResume: () => void waiting.push(wait(key)) })
+      return waiting
+    }
+    const areResumed = (waiting: Continuation[]): boolean[] => waiting.map((one) => one.isResumed())
+
+    it('its newest entries are lost: nobody does again what is still there, and what is new once', async () => {
+      const [here, there] = await pair({ gather: 0 })
+      await here.relay.resume('a', { message: 'old' })
+      await there.relay.fail('a', new Error('old'))
+      await there.relay.broadcast({ message: 'old' })
+      const last = there.wait('y')
+      for (const key of ['x', 'x', 'y']) await here.relay.resume(key)
+      await until(() => last.isResumed())
+
+      await losing.lose(3, 0)
+      const waiting = [here.wait('a'), there.wait('a')]
+      const woken = [waitTwice(here, 'b'), waitTwice(there, 'b')]
+      const behind = there.wait('c')
+      await here.relay.resume('b', { message: 'new' })
+      await here.relay.resume('c')
+      await until(() => behind.isResumed())
+      assert.deepEqual(
+        waiting.map((one) => one.isSuspended()),
+        [true, true],
+      )
+      assert.deepEqual(woken.map(areResumed), [
+        [true, false],
+        [true, false],
+      ])
+      assert.deepEqual(
+        [here, there].map(({ trouble }) => trouble.map((error) => (error as RelayGapError).gap)),
+        [['future'], ['future']],
+      )
+    })
+
+    it('nor does one that has begun behind that', async () => {
+      const here = await begin({ gather: 0 })
+      await here.relay.broadcast({ message: 'old' })
+      const late = await begin({ gather: 0 })
+      await until(() => late.relay.others === 1)
+      const last = late.wait('y')
+      for (const key of ['x', 'y']) await here.relay.resume(key)
+      await until(() => last.isResumed())
+
+      // all that has come since it has begun
+      await losing.lose(4, 0)
+      const [waiting, woken] = [late.wait('a'), late.wait('b')]
+      await here.relay.resume('b')
+      await until(() => woken.isResumed())
+      assert.equal(waiting.isSuspended(), true)
+    })
+
+    it('who was forgotten is not heard of by old entries and receipts, and nobody is answered again', async () => {
+      const [here, there, third] = (await several(3)) as [Process, Process, Process]
+      await here.relay.resume('a')
+      third.handle.stop()
+      const asking = here.relay.resume('b')
+      await until(() => clock.next === 1_000)
+      clock.advance(1_000)
+      assert.equal((await asking).silent, 1)
+      for (const key of ['c', 'd']) await here.relay.resume(key)
+      const answers = (await relayed()).filter((what) => what === 'here').length
+
+      await losing.lose(2, 2)
+      there.wait('e')
+      assert.deepEqual({ ...(await here.relay.resume('e')), id: '' }, { id: '', woken: 0, elsewhere: 1, silent: 0 })
+      assert.equal(here.relay.others, 1)
+      assert.equal((await relayed()).filter((what) => what === 'here').length, answers)
+      third.handle.goOn()
+    })
+
+    it('an append that was done twice wakes once', async () => {
+      class Twice extends MemoryLog {
+        override async append(...args: Parameters<Log['append']>) {
+          await super.append(...args)
+          return super.append(...args)
+        }
+      }
+      log = new Twice()
+      const [here, there] = await pair()
+      const woken = [waitTwice(here, 'a'), waitTwice(there, 'a')]
+      assert.deepEqual({ ...(await here.relay.resume('a')), id: '' }, { id: '', woken: 1, elsewhere: 1, silent: 0 })
+      await here.relay.resume('b')
+      assert.deepEqual(woken.map(areResumed), [
+        [true, false],
+        [true, false],
+      ])
     })
   })
 

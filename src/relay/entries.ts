@@ -13,15 +13,23 @@ export type Deed =
   | { readonly do: 'complete'; readonly key?: RelayKey }
   | { readonly do: 'fail'; readonly key?: RelayKey; readonly error: Told }
 
-/** What stands in the log: a deed, or a process that comes, answers that it is here, or goes. */
-export type Entry = DeedEntry | { readonly by: string; readonly do: 'join' | 'here' | 'leave' }
+/** What stands in the log. */
+export type Entry = DeedEntry | PresenceEntry
 
-export type DeedEntry = Deed & {
+/** Told apart by who has appended it, and a number of his. */
+export interface Numbered {
   readonly by: string
   readonly n: number
-  /** Whoever does it is to say how many it woke. */
-  readonly tell: boolean
 }
+
+export type DeedEntry = Deed &
+  Numbered & {
+    /** Whoever does it is to say how many it woke. */
+    readonly tell: boolean
+  }
+
+/** A process comes, answers one that comes, or goes. */
+export type PresenceEntry = Numbered & { readonly do: 'join' | 'here' | 'leave' }
 
 /** What stands in the channel of receipts. */
 export interface Receipt {
@@ -29,6 +37,35 @@ export interface Receipt {
   readonly n: number
   readonly by: string
   readonly woken: number
+}
+
+const deeds = ['resume', 'broadcast', 'complete', 'fail']
+const presences = ['join', 'here', 'leave']
+
+export function isDeed(entry: Entry): entry is DeedEntry {
+  return deeds.includes(entry.do)
+}
+
+/** @throws {TypeError} `ERR_INVALID_OPTION` for what no relay appends */
+export function entryOf(data: string): Entry {
+  const entry = JSON.parse(data) as Entry | null
+  if (!isNumbered(entry) || !(isDeed(entry) || presences.includes(entry.do))) {
+    throw invalid('An entry of a relay', 'one with by, n and do', entry)
+  }
+  return entry
+}
+
+/** @throws {TypeError} `ERR_INVALID_OPTION` for what no relay appends */
+export function receiptOf(data: string): Receipt {
+  const receipt = JSON.parse(data) as Receipt | null
+  if (!isNumbered(receipt) || typeof receipt.woken !== 'number') {
+    throw invalid('A receipt of a relay', 'one with by, n and woken', receipt)
+  }
+  return receipt
+}
+
+function isNumbered<T extends Numbered>(entry: T | null): entry is T {
+  return typeof entry?.by === 'string' && Number.isSafeInteger(entry.n)
 }
 
 /** What is told of an error. */

@@ -2,7 +2,9 @@ import type { Clock } from '../core/clock.js'
 import type { Gap, Log, Position, Stored } from '../log/log.js'
 
 export interface Hearing {
-  /** Called for each message that was appended since `begin`, in order, once. */
+  /** Called for each message that is there when it begins. Default: they are not read. */
+  before?(message: Stored): void
+  /** Called for each message that was appended since, in order; behind a gap, for all that there are, maybe once more. */
   heard(message: Stored): void
   /** Called when what there was has been heard. @param gap some messages before these are gone */
   read(at: Position, gap: Gap | undefined): void
@@ -44,9 +46,12 @@ export class Follower {
   }
 
   async #begin(): Promise<void> {
+    const hearing = this.#hearing
     const stop = await this.#log.tail(this.#channel, () => void this.#look())
     try {
-      const { next } = await this.#log.read(this.#channel, 'now')
+      const from = hearing.before === undefined ? 'now' : 'oldest'
+      const { messages, next } = await this.#log.read(this.#channel, from)
+      for (const message of messages) hearing.before?.(message)
       this.#next = next
     } catch (error) {
       stop()

@@ -58,7 +58,7 @@ export function relaySettings(options: RelayOptions): RelaySettings {
   return { name, entries, receipts, gather, backlog: { messages, bytes, age }, onTrouble, clock }
 }
 
-/** A process has missed wake-ups: it stood still for longer than they are kept, or the log has begun anew. */
+/** A process has missed wake-ups: it stood still for longer than they are kept, or the log has lost some, or has begun anew. */
 export class RelayGapError extends Error {
   override readonly name = 'RelayGapError'
   readonly code: string = 'ERR_RELAY_GAP'

@@ -1,5 +1,5 @@
 import { LogError } from '../log/errors.js'
-import type { Position } from '../log/log.js'
+import type { Gap, Position } from '../log/log.js'
 import type { Deed } from './entries.js'
 
 interface Pending {
@@ -8,6 +8,8 @@ interface Pending {
   readonly error: Error | undefined
   /** Where it stands, once it is appended. */
   at: Position | undefined
+  /** Up to where the log was read with a gap since: it may have been in that. */
+  missed: Position | undefined
   readonly done: (woken: number) => void
   readonly failed: (error: Error) => void
 }
@@ -18,8 +20,6 @@ type Act = (n: number, deed: Deed, error: Error | undefined) => number
 export class OwnDeeds {
   readonly #act: Act
   readonly #pending = new Map<number, Pending>()
-  /** As far as the log is read. */
-  #read: Position | undefined
 
   constructor(act: Act) {
     this.#act = act
@@ -32,7 +32,7 @@ export class OwnDeeds {
   /** @returns how many were decided here, when it is come across */
   expect(n: number, deed: Deed, error: Error | undefined): Promise<number> {
     return new Promise((done, failed) => {
-      this.#pending.set(n, { deed, error, at: undefined, done, failed })
+      this.#pending.set(n, { deed, error, at: undefined, missed: undefined, done, failed })
     })
   }
 
@@ -40,7 +40,7 @@ export class OwnDeeds {
     const pending = this.#pending.get(n)
     if (pending === undefined) return
     pending.at = at
-    if (at.epoch === this.#read?.epoch && at.seq <= this.#read.seq) this.comeAcross(n, pending.deed)
+    this.#checkMissed(n, pending)
   }
 
   /** It is its turn. One that nobody waits for any more is done too, as it is everywhere else. */
@@ -50,12 +50,14 @@ export class OwnDeeds {
     pending?.done(woken)
   }
 
-  /** @param withGap what was passed over is gone from the log, and yet known here */
-  read(at: Position, withGap: boolean): void {
-    this.#read = at
-    if (!withGap) return
-    for (const [n, { at: own, deed }] of [...this.#pending]) {
-      if (own !== undefined && (own.epoch !== at.epoch || own.seq <= at.seq)) this.comeAcross(n, deed)
+  /** @param gap what was passed over is gone from the log, and yet known here */
+  read(at: Position, gap: Gap | undefined): void {
+    if (gap === undefined) return
+    // what was at the end that the log has lost had any number
+    const missed = gap === 'future' ? { epoch: at.epoch, seq: Number.POSITIVE_INFINITY } : at
+    for (const [n, pending] of this.#pending) {
+      pending.missed = missed
+      this.#checkMissed(n, pending)
     }
   }
 
@@ -78,5 +80,10 @@ export class OwnDeeds {
     const pending = this.#pending.get(n)
     this.#pending.delete(n)
     return pending
+  }
+
+  #checkMissed(n: number, { at, missed, deed }: Pending): void {
+    if (at === undefined || missed === undefined) return
+    if (at.epoch !== missed.epoch || at.seq <= missed.seq) this.comeAcross(n, deed)
   }
 }

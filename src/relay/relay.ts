@@ -11,11 +11,16 @@ import {
   type Deed,
   type DeedEntry,
   type Entry,
+  entryOf,
+  isDeed,
+  type PresenceEntry,
   type Receipt,
   type RelayKey,
+  receiptOf,
   told,
 } from './entries.js'
 import { Follower } from './follower.js'
+import { Once } from './once.js'
 import { RelayGapError, type RelayOptions, type RelaySettings, relaySettings } from './options.js'
 import { OwnDeeds } from './own-deeds.js'
 import { Pace } from './pace.js'
@@ -64,6 +69,9 @@ export class Relay {
   readonly #clock: Clock
   readonly #receipts: Receipts
   readonly #own: OwnDeeds
+  /** Those that were come across, of whomever; and the receipts that came to this process. */
+  readonly #entries: Once
+  readonly #answers: Once
   readonly #pace: Pace
   readonly #followers: readonly Follower[]
   #n = 0
@@ -84,6 +92,8 @@ export class Relay {
     this.#clock = clock
     this.#receipts = new Receipts(clock, gather)
     this.#own = new OwnDeeds((n, deed, error) => this.#doOwn(n, deed, error))
+    this.#entries = new Once(backlog.messages)
+    this.#answers = new Once(backlog.messages)
     this.#pace = new Pace(backlog)
     this.#followers = gather > 0 ? [this.#followEntries(), this.#followReceipts()] : [this.#followEntries()]
     this.#start()
@@ -159,7 +169,7 @@ export class Relay {
     this.#receipts.end()
     this.#own.failAll(() => closed(true))
     // who does not hear of it finds out by the silence
-    if (this.#ready !== undefined) await this.#append({ by: this.#id, do: 'leave' }).catch(() => {})
+    if (this.#ready !== undefined) await this.#tell('leave').catch(() => {})
   }
 
   /** @internal */
@@ -179,16 +189,18 @@ export class Relay {
   async #begin(): Promise<void> {
     await Promise.all(this.#followers.map((follower) => follower.begin()))
     this.#checkOpen()
-    await this.#append({ by: this.#id, do: 'join' })
+    await this.#tell('join')
     this.#checkOpen()
     this.#receipts.begin()
   }
 
   #followEntries(): Follower {
     return new Follower(this.log, this.#settings.entries, this.#clock, {
-      heard: ({ data }) => this.#guarded(() => this.#heard(JSON.parse(data))),
+      // they are not to be done, should the log give them once more
+      before: ({ data }) => this.#guarded(() => this.#entries.isFirst(entryOf(data))),
+      heard: ({ data }) => this.#guarded(() => this.#heard(entryOf(data))),
       read: (at, gap) => {
-        this.#own.read(at, gap !== undefined)
+        this.#own.read(at, gap)
         if (gap !== undefined) this.#trouble(new RelayGapError(this.name, gap))
       },
       trouble: (error) => {
@@ -202,8 +214,8 @@ export class Relay {
     return new Follower(this.log, this.#settings.receipts, this.#clock, {
       heard: ({ data }) =>
         this.#guarded(() => {
-          const receipt = JSON.parse(data) as Receipt
-          if (receipt.to === this.#id) this.#receipts.told(receipt)
+          const receipt = receiptOf(data)
+          if (receipt.to === this.#id && this.#answers.isFirst(receipt)) this.#receipts.told(receipt)
         }),
       // a receipt that is gone is a process that is silent
       read: () => {},
@@ -244,14 +256,15 @@ export class Relay {
   }
 
   #heard(entry: Entry): void {
-    const { by } = entry
+    const { by, n } = entry
     if (by === this.#id) {
-      if ('n' in entry) this.#own.comeAcross(entry.n, entry)
-    } else if (entry.do === 'leave') this.#receipts.left(by)
+      if (isDeed(entry)) this.#own.comeAcross(n, entry)
+    } else if (!this.#entries.isFirst(entry)) return
+    else if (entry.do === 'leave') this.#receipts.left(by)
     else {
       this.#receipts.met(by)
-      if ('n' in entry) this.#obey(entry)
-      else if (entry.do === 'join') this.#background(this.#append({ by: this.#id, do: 'here' }))
+      if (isDeed(entry)) this.#obey(entry)
+      else if (entry.do === 'join') this.#background(this.#tell('here'))
     }
   }
 
@@ -265,9 +278,15 @@ export class Relay {
   }
 
   #doOwn(n: number, deed: Deed, error: Error | undefined): number {
+    // nobody waits for it a second time
+    if (!this.#entries.isFirst({ by: this.#id, n })) return 0
     const woken = act(this.manager, deed, error)
     this.#receipts.begun(n)
     return woken
+  }
+
+  #tell(what: PresenceEntry['do']): Promise<Position> {
+    return this.#append({ by: this.#id, n: ++this.#n, do: what })
   }
 
   /** `close()` may have come while something was awaited. */
