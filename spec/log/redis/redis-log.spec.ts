@@ -49,6 +49,9 @@ describe(`RedisLog${noRedis}`, () => {
     await server.ask('CONFIG', 'RESETSTAT')
     return Number(new RegExp(`cmdstat_${command}:calls=(\\d+)`).exec(stats)?.[1] ?? 0)
   }
+  /** Milliseconds after which Redis forgets it, or -1. */
+  const left = async (kind: string, name: string): Promise<number> =>
+    Number((await server.ask('PTTL', `{koa-continuation}:${kind}:${name}`)).slice(1))
   /** Beside the one that asks. */
   const connections = async (): Promise<number> =>
     (await server.ask('CLIENT', 'LIST')).split('\n').filter((line) => line.startsWith('id=')).length - 1
@@ -296,8 +299,6 @@ describe(`RedisLog${noRedis}`, () => {
     let now = Date.now()
     const own = open({ idle: 60_000, heartbeat: 5, now: () => now, clock: { ...systemClock, now: () => now } })
     const names = ['left', 'used', 'followed']
-    const left = async (kind: string, name: string): Promise<number> =>
-      Number((await server.ask('PTTL', `{koa-continuation}:${kind}:${name}`)).slice(1))
     for (const name of names) {
       await append(1, own, name)
       for (const kind of ['stream', 'state']) {
@@ -314,6 +315,24 @@ describe(`RedisLog${noRedis}`, () => {
       assert.ok((await left(kind, 'left')) <= 30_000)
     }
   })
+
+  for (const [what, begin] of [
+    ['followed before its first message', () => log.tail('a', () => {})],
+    ['read before its first message', () => log.read('a', 'oldest')],
+    [
+      'appended to, and whose stream was deleted',
+      async () => {
+        await append(1)
+        await server.ask('DEL', '{koa-continuation}:stream:a')
+      },
+    ],
+  ] as const) {
+    it(`a channel that was ${what} is forgotten with its messages`, async () => {
+      await begin()
+      await append(1)
+      for (const kind of ['stream', 'state']) assert.ok((await left(kind, 'a')) > 0, kind)
+    })
+  }
 
   it('remembers the last batch of each writer, but not for ever', async () => {
     let now = Date.now()

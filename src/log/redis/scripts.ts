@@ -137,7 +137,13 @@ local time = ARGV[1] == '' and bell:match('^%d+') or ARGV[1]
 local now = tonumber(time)
 came = now
 
-local added = redis.pcall('XADD', stream, seq .. '-' .. time, string.format('%.0f', total) .. ARGV[10], unpack(ARGV, 11))
+local id, field = seq .. '-' .. time, string.format('%.0f', total) .. ARGV[10]
+local added = redis.pcall('XADD', stream, 'NOMKSTREAM', id, field, unpack(ARGV, 11))
+if not added then
+  -- a stream that begins is kept for ever until Redis is told for how long
+  touched = 0
+  added = redis.pcall('XADD', stream, id, field, unpack(ARGV, 11))
+end
 if type(added) == 'table' then
   -- nobody may hear of what is not kept
   redis.pcall('XDEL', KEYS[3], bell)
