@@ -1,13 +1,23 @@
-import type { Position, Reading, Stored } from '../log.js'
-import { sizeOf } from '../log.js'
+import { Chain, Chained } from '../../core/chain.js'
+import { type Position, type Reading, type Stored, sizeOf } from '../log.js'
 
 /** What came at once, in order. */
-interface Part {
+class Part extends Chained<Part> {
+  readonly of: Recent
   readonly messages: readonly Stored[]
   readonly at: number
   readonly size: number
-  readonly of: Recent
-  isGone: boolean
+
+  constructor(of: Recent, messages: readonly Stored[], at: number) {
+    super()
+    this.of = of
+    this.messages = messages
+    this.at = at
+    let size = 0
+    // near enough to what it takes here
+    for (const { data, event } of messages) size += data.length + (event?.length ?? 0)
+    this.size = size
+  }
 }
 
 /** First in, first out. What was taken leaves holes at the front, until they are half of it. */
@@ -38,7 +48,7 @@ class Row<Item> {
 /** The newest messages of all channels that are followed, up to so many bytes. The oldest go first, of whatever channel. */
 export class Memory {
   readonly #most: number
-  readonly #all = new Row<Part>()
+  readonly #all = new Chain<Part>()
   #bytes = 0
 
   constructor(most: number) {
@@ -52,17 +62,11 @@ export class Memory {
   add(part: Part): void {
     this.#all.push(part)
     this.#bytes += part.size
-    while (this.#bytes > this.#most) {
-      const oldest = this.#all.at(0) as Part
-      this.#all.shift()
-      if (!oldest.isGone) oldest.of.forgetOldest()
-    }
+    while (this.#bytes > this.#most) (this.#all.first as Part).of.forgetOldest()
   }
 
   remove(part: Part): void {
-    part.isGone = true
-    this.#bytes -= part.size
-    while (this.#all.at(0)?.isGone) this.#all.shift()
+    if (this.#all.delete(part)) this.#bytes -= part.size
   }
 }
 
@@ -90,10 +94,7 @@ export class Recent {
     this.#epoch = next.epoch
     this.#last = next.seq
     if (messages.length === 0) return
-    let size = 0
-    // near enough to what it takes here
-    for (const { data, event } of messages) size += data.length + (event?.length ?? 0)
-    const part: Part = { messages, at: now, size, of: this, isGone: false }
+    const part = new Part(this, messages, now)
     this.#parts.push(part)
     this.#memory.add(part)
   }
