@@ -30,4 +30,22 @@ describe('the newest messages that a process keeps', () => {
       assert.equal(quiet.read(at(0), all, 0)?.messages.length, 1)
     })
   }
+
+  for (const [has, reads] of [
+    [[2, 4, 5], { 1: undefined, 2: undefined, 3: [4, 5], 4: [5], 5: [] }],
+    [[1, 2, 4, 6, 7, 8], { 0: undefined, 3: undefined, 5: [6, 7, 8], 6: [7, 8] }],
+    [[3, 4, 5], { 1: undefined, 2: [3, 4, 5], 3: [4, 5] }],
+    [[1, 2, 3], { 0: [1, 2, 3], 1: [2, 3] }],
+    [[7], { 5: undefined, 6: [7] }],
+  ] as const) {
+    it(`${has} are all there is: who reads from before a hole is sent to Redis, which says the gap`, () => {
+      const recent = new Recent(new Memory(1_000))
+      recent.take({ messages: numbered(1), next: at(1) }, 0)
+      recent.take({ messages: numbered(...has), next: at(has.at(-1) as number), gap: 'trimmed' }, 0)
+      for (const [after, messages] of Object.entries(reads)) {
+        const read = recent.read(at(Number(after)), all, 0)?.messages.map(({ seq }) => seq)
+        assert.deepEqual(read, messages, `after ${after}`)
+      }
+    })
+  }
 })

@@ -461,6 +461,30 @@ describe(`RedisLog${noRedis}`, () => {
       await append(3, log, 'a', { ...wide, messages: 2 })
       assert.equal(await data(), '2,3')
     })
+
+    it('a message in the middle is gone before a process that follows has read it: who reads there is told the same', async () => {
+      const clock = new ManualClock()
+      const behind = open({ clock, retry: () => 1 })
+      const first = await log.append('a', { data: '1' }, wide)
+      let rings = 0
+      await behind.tail('a', () => rings++)
+      await server.ask('CLIENT', 'KILL', 'TYPE', 'normal')
+      await until(() => behind.statistics.troubles === 2)
+      for (const data of ['2', '3', '4', '5']) await log.append('a', { data }, wide)
+      const entry = /3-\d+/.exec(await server.ask('XRANGE', '{koa-continuation}:stream:a', '3', '3')) as RegExpExecArray
+      await server.ask('XDEL', '{koa-continuation}:stream:a', entry[0])
+      clock.advance(1)
+      await until(() => rings > 0)
+      const { messages, gap } = await behind.read('a', first)
+      assert.deepEqual([messages.map(({ seq }) => seq), gap], [[2, 4, 5], 'trimmed'])
+      for (const seq of [1, 2, 3, 4, 5]) {
+        assert.deepEqual(
+          await behind.read('a', { ...first, seq }),
+          await log.read('a', { ...first, seq }),
+          `after ${seq}`,
+        )
+      }
+    })
   })
 
   it('a node of a Redis Cluster: all keys of a log are in one slot', async () => {

@@ -88,13 +88,16 @@ export class Recent {
     return this.#epoch === undefined ? undefined : { epoch: this.#epoch, seq: this.#last }
   }
 
-  /** Takes on what was read from behind its end, and so is all that came after it; or all there is, where there is a gap. */
+  /**
+   * Takes on what was read from behind its end, and so is all that came after it; or all there is, where there is a gap. Of what
+   * has holes only that behind the last one: who reads from before it is to be told of a gap, and Redis says it.
+   */
   take({ messages, next, gap }: Reading, now: number): void {
     if (gap !== undefined || this.#epoch === undefined) this.clear()
     this.#epoch = next.epoch
     this.#last = next.seq
     if (messages.length === 0) return
-    const part = new Part(this, messages, now)
+    const part = new Part(this, gap === undefined ? messages : unbroken(messages), now)
     this.#parts.push(part)
     this.#memory.add(part)
   }
@@ -139,4 +142,9 @@ export class Recent {
     }
     return messages
   }
+}
+
+/** Those behind the last hole. */
+function unbroken(messages: readonly Stored[]): readonly Stored[] {
+  return messages.slice(messages.findLastIndex(({ seq }, place) => messages[place - 1]?.seq !== seq - 1))
 }
