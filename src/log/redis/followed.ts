@@ -127,8 +127,12 @@ function isBehind(end: Position, position: Position): boolean {
   return end.epoch !== position.epoch || end.seq < position.seq
 }
 
-/** Without what this process has appended while it was read. */
+/**
+ * Without what this process came to know while it was read. Where there is a gap all of it counts, and so that is read once more:
+ * Redis may have answered before it came.
+ */
 function unknown(reading: ReadUp, end: Position | undefined): ReadUp {
-  if (reading.gap !== undefined || end?.epoch !== reading.next.epoch) return reading
+  if (end?.epoch !== reading.next.epoch) return reading
+  if (reading.gap !== undefined) return { ...reading, last: Math.max(reading.last, end.seq) }
   return { ...reading, messages: reading.messages.filter(({ seq }) => seq > end.seq) }
 }
