@@ -63,8 +63,16 @@ export interface CommandsOptions extends ConnectionSettings {
   readonly changed: (state: RedisLogState, isFresh: boolean) => void
 }
 
+/**
+ * Where in a script it was. Before version 7 Redis says that first, as in `ERR Error running script (call to f_…):
+ * @user_script:4: @user_script: 4: -READONLY …`.
+ */
+const place = String.raw`(ERR Error running script \(call to \w+\): )?(@user_script: ?\d+: )*-?`
+
 /** Who answers so is not, or not yet, the server that holds the data; another may be, or this one later. */
-const notNow = /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|NOREPLICAS|BUSY|UNBLOCKED) /
+const notNow = new RegExp(
+  `^${place}(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|NOREPLICAS|BUSY|UNBLOCKED) `,
+)
 
 /**
  * Runs scripts on Redis, in order, over one connection. What has no reply when the connection is lost is sent again over the
