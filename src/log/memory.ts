@@ -1,3 +1,4 @@
+import { Chain, Chained } from '../core/chain.js'
 import { checkFunction, checkOptions, invalid } from '../core/options.js'
 import {
   type After,
@@ -31,9 +32,14 @@ interface Kept extends Stored {
 /**
  * A log in this process's memory: the fastest, and gone with the process. Then the epoch is another one, and readers are
  * told of the gap.
+ *
+ * Messages that are too old are let go of with the next appends, to whatever channel; there is no timer. Of every channel
+ * that was used the epoch and the last number stay, some hundred bytes: by them whoever comes back is told what is missing.
  */
 export class MemoryLog implements Log {
   readonly #topics = new Map<string, Topic>()
+  /** Those with messages. */
+  readonly #keeping = new Chain<Topic>()
   readonly #now: () => number
   readonly #epoch: () => string
 
@@ -63,7 +69,10 @@ export class MemoryLog implements Log {
 
   async append(channel: string, message: Message, backlog: Backlog): Promise<Position> {
     const topic = this.#topic(channel)
-    const seq = topic.append(message, this.#now(), backlog)
+    const now = this.#now()
+    const seq = topic.append(message, now, backlog)
+    if (!this.#keeping.has(topic)) this.#keeping.push(topic)
+    this.#dropOld(now)
     ringAll(topic.bells)
     return { epoch: topic.epoch, seq }
   }
@@ -85,9 +94,22 @@ export class MemoryLog implements Log {
   async close(): Promise<void> {
     for (const { bells } of this.#topics.values()) bells.clear()
   }
+
+  /**
+   * Of channels to which nobody appends any more, too, by turns: with every append one that keeps something, and all before it that
+   * keep nothing. So what is too old stays for no more appends than there are channels with something that is not.
+   */
+  #dropOld(now: number): void {
+    for (let topic = this.#keeping.shift(); topic !== undefined; topic = this.#keeping.shift()) {
+      topic.trim(now)
+      if (topic.isEmpty) continue
+      this.#keeping.push(topic)
+      break
+    }
+  }
 }
 
-class Topic {
+class Topic extends Chained<Topic> {
   readonly epoch: string
   readonly bells = new Set<() => void>()
   /** The oldest first. What was dropped leaves holes at the front, until they are half of it. */
@@ -98,7 +120,12 @@ class Topic {
   #age = Number.POSITIVE_INFINITY
 
   constructor(epoch: string) {
+    super()
     this.epoch = epoch
+  }
+
+  get isEmpty(): boolean {
+    return this.#head === this.#kept.length
   }
 
   append(message: Message, now: number, backlog: Backlog): number {
@@ -107,12 +134,12 @@ class Topic {
     this.#kept.push({ seq: this.#last, event: message.event, data: message.data, at: now, size })
     this.#bytes += size
     this.#age = backlog.age
-    this.#trim(now, backlog)
+    this.trim(now, backlog)
     return this.#last
   }
 
   read(after: After, bytes: number, now: number): Reading {
-    this.#trim(now)
+    this.trim(now)
     const oldest = this.#last + 1 - (this.#kept.length - this.#head)
     const { from, gap } = locate(after, this.epoch, oldest, this.#last)
     const messages: Stored[] = []
@@ -127,7 +154,8 @@ class Topic {
     return { messages, next: { epoch: this.epoch, seq }, ...(gap && { gap }) }
   }
 
-  #trim(now: number, limits?: Backlog): void {
+  /** Without limits, by age alone. */
+  trim(now: number, limits?: Backlog): void {
     const { messages = Number.POSITIVE_INFINITY, bytes = Number.POSITIVE_INFINITY } = limits ?? {}
     for (;;) {
       const oldest = this.#kept[this.#head]
@@ -139,7 +167,7 @@ class Topic {
       this.#bytes -= oldest.size
       this.#kept[this.#head++] = undefined
     }
-    if (this.#head > 32 && this.#head * 2 > this.#kept.length) {
+    if (this.#head * 2 > this.#kept.length && (this.#head > 32 || this.isEmpty)) {
       this.#kept = this.#kept.slice(this.#head)
       this.#head = 0
     }
