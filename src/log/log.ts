@@ -51,6 +51,9 @@ export interface Position {
   readonly seq: number
 }
 
+/** So an epoch is named. */
+export const epochName = /^\w{1,64}$/
+
 export type After = Position | 'oldest' | 'now'
 
 /** How much of a channel is kept. What is over any of them goes, the oldest first; but age alone, the newest message always stays. */

@@ -3,6 +3,7 @@ import { checkFunction, checkOptions, invalid } from '../core/options.js'
 import {
   type After,
   type Backlog,
+  epochName,
   type Log,
   locate,
   type Message,
@@ -58,7 +59,7 @@ export class MemoryLog implements Log {
     if (topic === undefined) {
       const epoch: unknown = this.#epoch()
       // nobody could come back with a cursor that has another name in it
-      if (typeof epoch !== 'string' || !/^\w{1,64}$/.test(epoch)) {
+      if (typeof epoch !== 'string' || !epochName.test(epoch)) {
         throw invalid('What epoch() gives', '1 to 64 letters, digits and underscores', epoch)
       }
       topic = new Topic(epoch)
