@@ -35,7 +35,7 @@ interface Kept extends Stored {
  * told of the gap.
  *
  * Messages that are too old are let go of with the next appends, to whatever channel; there is no timer. Of every channel
- * that was used the epoch and the last number stay, some hundred bytes: by them whoever comes back is told what is missing.
+ * that was used the epoch and the last number stay, a few hundred bytes: by them whoever comes back is told what is missing.
  */
 export class MemoryLog implements Log {
   readonly #topics = new Map<string, Topic>()
