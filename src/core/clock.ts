@@ -15,8 +15,27 @@ export interface Clock {
   afterJobs(callback: () => void): void
 }
 
-/** Timers take a signed 32-bit number of milliseconds; a longer one fires early, and whoever waits looks at the time. */
-const LONGEST_TIMER = 2 ** 31 - 1
+/** Timers take a signed 32-bit number of milliseconds. */
+export const LONGEST_TIMER = 2 ** 31 - 1
+
+/** A wait that is longer than timers go: one after the other. */
+class LongTimer {
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(callback: () => void, ms: number) {
+    this.#start(callback, ms)
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer)
+  }
+
+  #start(callback: () => void, ms: number): void {
+    const left = ms - LONGEST_TIMER
+    const next = left > 0 ? () => this.#start(callback, left) : callback
+    this.#timer = setTimeout(next, Math.min(ms, LONGEST_TIMER))
+  }
+}
 
 const begun = performance.timeOrigin
 const settled = Promise.resolve()
@@ -24,8 +43,12 @@ const settled = Promise.resolve()
 /** The machine's own time. */
 export const systemClock: Clock = {
   now: () => begun + performance.now(),
-  setTimeout: (callback, ms, argument) => setTimeout(callback, Math.min(ms, LONGEST_TIMER), argument),
-  clearTimeout: (timer) => clearTimeout(timer as NodeJS.Timeout),
+  setTimeout: (callback, ms, argument) =>
+    ms > LONGEST_TIMER ? new LongTimer(() => callback(argument), ms) : setTimeout(callback, ms, argument),
+  clearTimeout: (timer) => {
+    if (timer instanceof LongTimer) timer.stop()
+    else clearTimeout(timer as NodeJS.Timeout)
+  },
   nextTurn: (callback) => {
     setImmediate(callback)
   },

@@ -40,7 +40,7 @@ export class Deadline {
     due = (deadline) => {
       const { clock } = deadline.#policy
       const left = deadline.until - clock.now()
-      // a timer may come early: by a part of a millisecond, or by far where the wait is longer than timers go
+      // a timer may come early, by a part of a millisecond
       deadline.#timer = left >= 1 ? clock.setTimeout(due, left, deadline) : undefined
       if (deadline.#timer === undefined) deadline.#owner.expire()
     }
