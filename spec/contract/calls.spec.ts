@@ -691,6 +691,20 @@ describe('calls', () => {
       assert.equal(continuation.phase, 'ended')
     })
 
+    it('whoever is let go of because the client has left finds the signal aborted, with why: the same that is told', () => {
+      const host = new BareHost()
+      const { continuation } = host
+      const heard: unknown[] = []
+      const { signal } = continuation
+      signal.addEventListener('abort', () => heard.push(continuation.phase))
+      continuation.suspend()
+      lifeOf(continuation).hold({ letGo: () => heard.push(continuation.signal.aborted, signal.reason) })
+      lifeOf(continuation).returned(true)
+      lifeOf(continuation).close(false)
+      assert.deepEqual(heard, ['aborted', true, signal.reason])
+      assert.equal(signal.reason.code, 'ERR_CLIENT_DISCONNECTED')
+    })
+
     it('the signal is aborted when the request ends; asked for later, it is aborted already', async () => {
       stage = await scene(plain)
       const first = await stage.park()

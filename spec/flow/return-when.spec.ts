@@ -230,26 +230,30 @@ describe('returnWhen', () => {
       assert.deepEqual(stage.begun, ['/a', '/c'])
     })
 
-    it('disconnect while it runs: its signal is aborted, no dispatch follows, and the place is free when it has settled', async () => {
-      let dispatches = 0
-      stage = await laneScene((ctx, scene) => {
-        dispatches++
-        return oneJob(ctx, scene)
+    for (const looked of [false, true]) {
+      it(`disconnect while it runs${looked ? ', and somebody has its signal' : ''}: its signal is aborted, no dispatch follows, and the place is free when it has settled`, async () => {
+        let dispatches = 0
+        stage = await laneScene((ctx, scene) => {
+          dispatches++
+          return oneJob(ctx, scene)
+        })
+        const { asking, continuation } = await stage.park('/a')
+        const next = stage.get('/b')
+        await standing(1, 1)
+        if (looked) assert.equal(continuation.signal.aborted, false)
+        asking.request.destroy()
+        await until(() => continuation.phase === 'ended')
+        assert.equal(stage.job('/a').aborted, 'ERR_CLIENT_DISCONNECTED')
+        assert.equal(stage.job('/a').signal?.reason, continuation.signal.reason)
+        assert.deepEqual(stage.begun, ['/a'])
+        stage.job('/a').fail(new Error('stopped'))
+        await until(() => stage.begun.length === 2)
+        stage.job('/b').done('B')
+        assert.equal((await next).status, 200)
+        // once of the first, twice of the second
+        assert.equal(dispatches, 3)
       })
-      const { asking, continuation } = await stage.park('/a')
-      const next = stage.get('/b')
-      await standing(1, 1)
-      asking.request.destroy()
-      await until(() => continuation.phase === 'ended')
-      assert.equal(stage.job('/a').aborted, 'ERR_CLIENT_DISCONNECTED')
-      assert.deepEqual(stage.begun, ['/a'])
-      stage.job('/a').fail(new Error('stopped'))
-      await until(() => stage.begun.length === 2)
-      stage.job('/b').done('B')
-      assert.equal((await next).status, 200)
-      // once of the first, twice of the second
-      assert.equal(dispatches, 3)
-    })
+    }
 
     it('disconnect before it: the job is not run', async () => {
       const tried = gate()

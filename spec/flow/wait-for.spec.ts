@@ -109,14 +109,17 @@ describe('waitFor', () => {
       it('somebody says fail()', () => ends('revoked', () => stage.continuation.fail(new Error('revoked'))))
       it('somebody says complete()', () => ends('ERR_JOB_CANCELLED', () => stage.continuation.complete()))
 
-      it('the client leaves', async () => {
-        const { asking, continuation } = await stage.park()
-        await standing(1, running ? 0 : 1)
-        asking.request.destroy()
-        await until(() => continuation.phase === 'ended')
-        assert.deepEqual(continuation.context.body, { error: 'ERR_CLIENT_DISCONNECTED' })
-        if (running) assert.equal(stage.job('a').aborted, 'ERR_CLIENT_DISCONNECTED')
-      })
+      for (const looked of [false, true]) {
+        it(`the client leaves${looked ? ', and somebody has its signal' : ''}`, async () => {
+          const { asking, continuation } = await stage.park()
+          await standing(1, running ? 0 : 1)
+          if (looked) assert.equal(continuation.signal.aborted, false)
+          asking.request.destroy()
+          await until(() => continuation.phase === 'ended')
+          assert.deepEqual(continuation.context.body, { error: 'ERR_CLIENT_DISCONNECTED' })
+          if (running) assert.equal(stage.job('a').signal?.reason, continuation.signal.reason)
+        })
+      }
     })
   }
 

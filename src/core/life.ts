@@ -85,11 +85,10 @@ export class Life extends Chained<Life> {
   }
 
   get signal(): AbortSignal {
-    if (this.#abort === undefined) {
-      this.#abort = new AbortController()
-      if (this.#closed === 'left') this.#abort.abort(new DisconnectError())
-      else if (this.phase === 'ended') this.#abort.abort()
-    }
+    this.#abort ??= new AbortController()
+    // also one that was made before: whoever is let go of because the client has left may ask before it is told
+    if (this.#closed === 'left') this.#abort.abort(new DisconnectError())
+    else if (this.phase === 'ended') this.#abort.abort()
     return this.#abort.signal
   }
 
