@@ -378,6 +378,24 @@ describe('returnWhen', () => {
       assert.deepEqual(stage.begun, [])
     })
 
+    it('the same in a later dispatch: an earlier result is not taken for its own', async () => {
+      stage = await laneScene((ctx, { job }) => {
+        const { continuation } = ctx
+        if (continuation.isInitial()) continuation.returnWhen('database', () => 'A')
+        else if (ctx.state.first === undefined) {
+          ctx.state.first = continuation.resultOf('database')
+          continuation.suspend()
+          continuation.resume()
+          continuation.returnWhen('database', job('b').job)
+        } else ctx.body = continuation.resultOf('database')
+      })
+      const { status, body } = await stage.get('/')
+      assert.deepEqual([status, body], [503, 'The request went on before the job in the lane database was done'])
+      assert.equal((stage.errors.splice(0)[0] as { code?: string }).code, 'ERR_JOB_CANCELLED')
+      assert.equal(stage.continuation.context.state.first, 'A')
+      assert.deepEqual(stage.begun, [])
+    })
+
     it('a job that decides by itself, at once: it is cancelled, and its place is free when it has settled', async () => {
       stage = await laneScene((ctx, { job }) => {
         const { continuation } = ctx

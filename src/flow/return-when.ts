@@ -27,8 +27,11 @@ export function returnWhen(
   // refused before anything is suspended, so that a handler which catches it can answer by itself
   lane.admit()
   if (!isDecided(continuation)) continuation.suspend()
-  // decided already, or the client has left: nobody would look at the result
-  if (continuation.phase !== 'suspending') return
+  if (continuation.phase !== 'suspending') {
+    // decided already, or the client has left: the job is not run, and what an earlier dispatch has left there is not its result
+    continuation.setAttribute(as, { status: 'rejected', reason: cancellation(continuation, lane) })
+    return
+  }
   const errands = known ?? new Errands(continuation)
   if (known === undefined) all.set(continuation, errands)
   errands.add(as, lane, job, priority)
