@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import type Koa from 'koa'
+import { ContinuationManager, suspendable } from '../../src/index.js'
 import { gate, turn, until } from '../support/gate.js'
 import { isre } from '../support/scene.js'
 import { type LaneScene, laneScene } from './lane-scene.js'
@@ -136,6 +137,98 @@ describe('waitFor', () => {
     await until(() => stage.continuation.phase === 'ended')
     assert.deepEqual(stage.continuation.context.body, { error: 'ERR_CLIENT_DISCONNECTED' })
     assert.deepEqual(stage.begun, [])
+  })
+
+  describe('a handler that lets the error through', () => {
+    const lets = async (ctx: Koa.Context, { job }: LaneScene): Promise<void> => {
+      ctx.body = 'as it is'
+      ctx.body = await ctx.continuation.waitFor('search', job(ctx.path).job)
+    }
+    afterEach(() => until(() => stage.work.stats().search.running === 0))
+
+    it('completed by somebody: has returned, and what the context holds is sent', async () => {
+      stage = await laneScene(lets)
+      const { asking, continuation } = await stage.park('/a')
+      assert.equal(continuation.complete(), true)
+      const { status, body } = await asking
+      assert.deepEqual([status, body], [200, 'as it is'])
+      assert.equal(stage.job('/a').aborted, 'ERR_JOB_CANCELLED')
+      stage.job('/a').done('too late')
+    })
+
+    it('completed in an onTimeout listener: the same', async () => {
+      stage = await laneScene((ctx, scene) => {
+        ctx.continuation.addContinuationListener({ onTimeout: (continuation) => continuation.complete() })
+        return lets(ctx, scene)
+      })
+      const { asking } = await stage.park('/a')
+      stage.clock.advance(30_000)
+      assert.equal((await asking).body, 'as it is')
+      stage.job('/a').done('too late')
+    })
+
+    it('with several jobs under way: the same', async () => {
+      stage = await laneScene(async (ctx, { job }) => {
+        ctx.body = 'as it is'
+        ctx.body = await Promise.all(['a', 'b', 'c'].map((name) => ctx.continuation.waitFor('search', job(name).job)))
+      })
+      const { asking, continuation } = await stage.park()
+      continuation.complete()
+      assert.equal((await asking).body, 'as it is')
+      for (const name of ['a', 'b']) stage.job(name).done('too late')
+      assert.deepEqual(stage.begun, ['a', 'b'])
+    })
+
+    it('replaced by a newer request of its client: 204', async () => {
+      const clients = new ContinuationManager({ second: 'replace' })
+      stage = await laneScene((ctx, scene) => {
+        const waiting = lets(ctx, scene)
+        clients.stash(ctx.continuation)
+        return waiting
+      })
+      const older = await stage.park('/older')
+      const newer = await stage.park('/newer')
+      assert.equal((await older.asking).status, 204)
+      stage.job('/older').done('too late')
+      stage.job('/newer').done('new')
+      assert.equal((await newer.asking).body, 'new')
+    })
+
+    it('within a suspendable(): what stands around goes on as after a return', async () => {
+      let scene!: LaneScene
+      const inner = suspendable((ctx) => lets(ctx, scene))
+      stage = await laneScene(async (ctx, made) => {
+        scene = made
+        await inner(ctx, async () => {})
+        ctx.body = `${ctx.body}, and more`
+      })
+      const { asking, continuation } = await stage.park('/a')
+      continuation.complete()
+      assert.equal((await asking).body, 'as it is, and more')
+      stage.job('/a').done('too late')
+    })
+
+    it('and one that throws another has failed, also when that came of it', async () => {
+      stage = await laneScene(async (ctx, scene) => {
+        await lets(ctx, scene).catch((cause) => ctx.throw(409, 'no puppies', { cause }))
+      })
+      const { asking, continuation } = await stage.park('/a')
+      continuation.complete()
+      const { status, body } = await asking
+      assert.deepEqual([status, body], [409, 'no puppies'])
+      assert.equal(stage.errors.splice(0).length, 1)
+      stage.job('/a').done('too late')
+    })
+
+    it('resumed by somebody: 503', async () => {
+      stage = await laneScene(lets)
+      const { asking, continuation } = await stage.park('/a')
+      continuation.resume()
+      const { status, body } = await asking
+      assert.deepEqual([status, body], [503, 'The request went on before the job in the lane search was done'])
+      assert.equal((stage.errors.splice(0)[0] as { code?: string }).code, 'ERR_JOB_CANCELLED')
+      stage.job('/a').done('too late')
+    })
   })
 
   it('a client that leaves is no error that Koa prints', async () => {

@@ -381,7 +381,8 @@ export class Continuation {
    *
    * @param lane as named to `lanes()`, which stands above
    * @returns rejects with what the job throws; with whatever `returnWhen()` would throw; and when the suspension ends
-   *   before the job is done with a `LaneError` `ERR_JOB_CANCELLED`, or, where the client has left, a `DisconnectError`
+   *   before the job is done with a `LaneError` `ERR_JOB_CANCELLED`, or, where the client has left, a `DisconnectError`;
+   *   after a `complete()`, a handler that lets that through has returned
    * @example
    * ```ts
    * router.get('/puppies/:id', async (ctx) => {

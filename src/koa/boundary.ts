@@ -1,10 +1,11 @@
 import type Koa from 'koa'
-import { type Continuation, Undispatch } from '../core/continuation.js'
+import type { Continuation } from '../core/continuation.js'
 import { BoundaryError, DispatchLimitError } from '../core/errors.js'
 import type { Turns } from '../core/host.js'
 import type { Life } from '../core/life.js'
 import { shown } from '../core/options.js'
 import { closeAfter, noteInLine } from './connection.js'
+import { isReturn } from './decided.js'
 import { passageOf, reenterAll } from './passage.js'
 import { RequestHost } from './request-host.js'
 import type { Settings } from './settings.js'
@@ -58,7 +59,7 @@ export async function runBoundary(
         if (here) await dispatch(again)
       } catch (error) {
         const { made } = host
-        if (!(error instanceof Undispatch) || error.continuation !== made?.continuation) {
+        if (!isReturn(error, made?.continuation)) {
           if (made !== undefined && (outermost || isOwn(made, before, downstream))) made.threw(error, outermost)
           throw error
         }

@@ -1,8 +1,23 @@
-import { type Continuation, lifeOf } from '../core/continuation.js'
+import { type Continuation, lifeOf, Undispatch } from '../core/continuation.js'
 
 export type { Continuation, Outcome } from '../core/continuation.js'
 
 /** Calls `decided` when the suspension in force is decided: before listeners hear of it, and before the next dispatch. */
 export function onceDecided(continuation: Continuation, decided: () => void): void {
   lifeOf(continuation).hold({ letGo: decided })
+}
+
+/** Errors by which a handler may leave without having failed, and the requests that they were made for. */
+const returns = new WeakMap<object, Continuation>()
+
+/** Makes an error one that the boundary takes for a return, where the handler of this request lets it through. */
+export function asReturn<Thrown extends Error>(error: Thrown, continuation: Continuation): Thrown {
+  returns.set(error, continuation)
+  return error
+}
+
+/** What the handler of this request has thrown is the same as a return. */
+export function isReturn(error: unknown, continuation: Continuation | undefined): boolean {
+  const whose = error instanceof Undispatch ? error.continuation : returns.get(error as object)
+  return whose !== undefined && whose === continuation
 }
