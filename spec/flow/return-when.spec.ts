@@ -604,6 +604,7 @@ describe('returnWhen', () => {
       assert.throws(() => continuation.returnWhen('database', job('a').job, { as: 5 as never }), { code })
       assert.throws(() => continuation.returnWhen('database', job('a').job, { priority: '5' as never }), { code })
       assert.throws(() => continuation.returnWhen('database', job('a').job, { name: 'x' } as never), { code })
+      assert.throws(() => continuation.returnWhen(Symbol('database') as never, job('a').job), { code })
       assert.equal(isre(continuation), 'I---')
       continuation.suspend()
     })

@@ -414,6 +414,7 @@ describe('waitFor', () => {
       await assert.rejects(continuation.waitFor('database', 'SELECT' as never), { code })
       await assert.rejects(continuation.waitFor('database', job('a').job, { as: 'x' } as never), { code })
       await assert.rejects(continuation.waitFor('nowhere', job('a').job), { code: 'ERR_UNKNOWN_LANE' })
+      await assert.rejects(continuation.waitFor(Symbol('database') as never, job('a').job), { code })
       continuation.suspend()
       await assert.rejects(continuation.waitFor('database', job('a').job), { code: 'ERR_ILLEGAL_STATE' })
     })

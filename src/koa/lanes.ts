@@ -1,6 +1,7 @@
 import type Koa from 'koa'
 import { UnknownLaneError } from '../core/errors.js'
 import type { JobLane } from '../core/jobs.js'
+import { invalid } from '../core/options.js'
 
 export type { Job, JobLane, JobOptions, ReturnWhenOptions } from '../core/jobs.js'
 
@@ -25,6 +26,7 @@ export function laneAbove(ctx: Koa.Context, name: string): JobLane {
   const above = (ctx as Passed)[LANES] ?? []
   const lane = above.findLast((lanes) => lanes.has(name))?.get(name)
   if (lane !== undefined) return lane
+  if (typeof name !== 'string') throw invalid('The name of a lane', 'a string', name)
   throw new UnknownLaneError(
     name,
     above.flatMap((lanes) => [...lanes.keys()]),
