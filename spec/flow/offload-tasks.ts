@@ -23,6 +23,11 @@ export function spin(flag: Int32Array): never {
   for (;;) Math.random()
 }
 
+export function blockAndExit(flag: Int32Array): never {
+  block(flag)
+  process.exit(3)
+}
+
 class TeapotError extends RangeError {
   override readonly name = 'TeapotError'
   readonly status = 418

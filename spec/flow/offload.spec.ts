@@ -186,6 +186,26 @@ describe('offload', () => {
       await assert.rejects(run(1), /not today/)
       assert.deepEqual(run.stats(), idle)
     })
+
+    it('a task whose caller has heard that no thread can begin is not run when one can', async () => {
+      const env: NodeJS.ProcessEnv = { ...process.env }
+      const code = encodeURIComponent('if (!process.env.MAY_BEGIN) throw new Error("not today")')
+      const imported = ['--import', `data:text/javascript,${code}`]
+      const block = off('block', { pool: { env, execArgv: [...execArgv, ...imported] } })
+      const [refused, asked] = [flags(), flags()]
+      for (const flag of [refused, asked]) release(flag)
+      await assert.rejects(block(refused), /not today/)
+      env['MAY_BEGIN'] = 'yes'
+      assert.equal(await block(asked), 'released')
+      assert.equal(Atomics.load(refused, 1), 0)
+    })
+
+    it('threads that exit as they begin, without an error: the caller hears of it', async () => {
+      const broken = ['--import', 'data:text/javascript,process.exit(3)']
+      const run = off('default', { pool: { execArgv: broken } })
+      for (let time = 0; time < 2; time++) await assert.rejects(run(1), /before it could take the task/)
+      assert.deepEqual(run.stats(), idle)
+    })
   })
 
   describe('a lane of as many places as threads', () => {
@@ -270,6 +290,67 @@ describe('offload', () => {
       await assert.rejects(first, { message: 'left' })
       await until(() => thread.stats().running === 0)
       assert.equal(typeof (await thread(undefined)), 'number')
+    })
+
+    describe('a place that is given away while its function still runs', () => {
+      let clock: ManualClock
+      let held: Int32Array
+      let free: Int32Array
+      beforeEach(() => {
+        clock = new ManualClock()
+        held = flags()
+        free = flags()
+        release(free)
+      })
+      afterEach(() => assert.equal(clock.timers, 0))
+
+      async function giveUp(run: Offload<Int32Array, unknown>): Promise<void> {
+        const leaver = new AbortController()
+        const running = run(held, { signal: leaver.signal })
+        await begun(held, 1)
+        leaver.abort(new Error('left'))
+        await assert.rejects(running, { message: 'left' })
+        clock.advance(1)
+        assert.deepEqual(run.stats(), { running: 0, waiting: 0, abandoned: 1 })
+      }
+
+      it('whoever has it next runs as soon as the thread has ended, in a new one', async () => {
+        const block = off('block', { clock, grace: 1, patience: 100 })
+        await giveUp(block)
+        const next = block(free)
+        assert.deepEqual(block.stats(), { running: 1, waiting: 0, abandoned: 1 })
+        clock.advance(99)
+        assert.equal(await next, 'released')
+        assert.equal(Atomics.load(free, 1), 1)
+        assert.deepEqual(block.stats(), idle)
+      })
+
+      it('or has ended by itself', async () => {
+        const run = off('blockAndExit', { clock, grace: 1, patience: Number.POSITIVE_INFINITY })
+        await giveUp(run)
+        const next = run(free)
+        release(held)
+        await assert.rejects(next, /exited with code: 3/)
+        assert.equal(Atomics.load(free, 1), 1)
+        assert.deepEqual(run.stats(), idle)
+      })
+
+      it('and is not run where nobody waits for it any more by then', async () => {
+        const block = off('block', { clock, grace: 1, patience: Number.POSITIVE_INFINITY })
+        await giveUp(block)
+        const leaver = new AbortController()
+        const next = block(free, { signal: leaver.signal })
+        leaver.abort(new Error('left too'))
+        await assert.rejects(next, { message: 'left too' })
+        await until(() => block.stats().running === 0)
+        assert.deepEqual(block.stats(), { running: 0, waiting: 0, abandoned: 1 })
+        release(held)
+        const last = flags()
+        release(last)
+        assert.equal(await block(last), 'released')
+        assert.equal(Atomics.load(free, 1), 0)
+        assert.deepEqual(block.stats(), idle)
+      })
     })
 
     it('its time is up: ERR_LANE_TIMEOUT, and the thread is ended', async () => {
@@ -408,6 +489,9 @@ describe('offload', () => {
       { name: 5 },
       { pool: 5 },
       { pool: [] },
+      { pool: { resourceLimits: 5 } },
+      { pool: { maxThreads: 64 } },
+      { pool: { filename: 'own.js' } },
       { maxWaiting: -1 },
       { clock: {} },
       { random: 0.5 },
