@@ -45,7 +45,7 @@ describe('offload', () => {
       const double = offload<typeof tasks.default>(file, { threads: 1 })
       assert.equal(await double(21), 42)
       await double.close()
-      const thread = await off('thread')(undefined)
+      const thread = await off('thread')()
       assert.notEqual(thread, threadId)
     })
 
@@ -499,5 +499,26 @@ describe('offload', () => {
     ]) {
       assert.throws(() => offload(file, options as never), { code }, inspect(options))
     }
+  })
+
+  it('wrong options of a call: errors with a code, in every style', async () => {
+    const code = 'ERR_INVALID_OPTION'
+    const run = off('default')
+    for (const wrong of [
+      null,
+      5,
+      [],
+      { foo: 1 },
+      { transferList: 5 },
+      { transferList: null },
+      { transferList: 'ab' },
+      { priority: 'high' },
+    ] as never[]) {
+      await assert.rejects(run(1, wrong), { code }, inspect(wrong))
+      await assert.rejects(run.waitFor({} as never, 1, wrong), { code }, inspect(wrong))
+      assert.throws(() => run.returnWhen({} as never, 1, wrong), { code }, inspect(wrong))
+    }
+    await assert.rejects(run(1, { foo: 1 } as never), { message: /it takes priority, signal, transferList/ })
+    assert.deepEqual(run.stats(), idle)
   })
 })

@@ -49,6 +49,11 @@ export interface Transfer {
   transferList?: readonly Transferable[] | undefined
 }
 
+/** What a function takes. One that needs nothing is called with nothing. */
+export type TaskOf<Blocking extends (task: never) => unknown> =
+  // biome-ignore lint/suspicious/noConfusingVoidType: an argument of this type may be left out
+  undefined extends Parameters<Blocking>[0] ? Parameters<Blocking>[0] | void : Parameters<Blocking>[0]
+
 /** A function that runs in other threads. */
 export interface Offload<Task, Result> {
   /**
@@ -89,7 +94,7 @@ export interface Offload<Task, Result> {
 export function offload<Blocking extends (task: never) => unknown = (task: unknown) => unknown>(
   file: URL | string,
   options: OffloadOptions = {},
-): Offload<Parameters<Blocking>[0], Awaited<ReturnType<Blocking>>> {
+): Offload<TaskOf<Blocking>, Awaited<ReturnType<Blocking>>> {
   checkOptions('offload()', options, known)
   const { url, path } = located(file)
   const { name = basename(path, extname(path)), export: exported = 'default', pool = {} } = options
@@ -107,23 +112,32 @@ export function offload<Blocking extends (task: never) => unknown = (task: unkno
   const lane = new Lane(name, { concurrency: threads, maxWaiting, timeout, grace }, { clock, random })
   const threadPool = new Pool({ threads, idle, patience, clock, options: pool })
 
-  type Task = Parameters<Blocking>[0]
+  type Task = TaskOf<Blocking>
   type Result = Awaited<ReturnType<Blocking>>
-  const job = (task: Task, transferList?: readonly Transferable[]): Job<Result> => {
+  /** The job, and what the lane is to know of it. */
+  const asked = <Options extends object>(
+    task: Task,
+    options: Options & Transfer,
+    ...names: (keyof Options & string)[]
+  ): [Job<Result>, Omit<Options & Transfer, 'transferList'>] => {
+    checkOptions(`${name}()`, options, [...names, 'transferList'])
+    const { transferList, ...ofLane } = options
+    if (transferList !== undefined && !Array.isArray(transferList)) {
+      throw invalid('transferList', 'an array', transferList)
+    }
     const message = { file: url.href, exported, task }
-    return (signal) => threadPool.run(message, signal, transferList) as Promise<Result>
+    return [(signal) => threadPool.run(message, signal, transferList) as Promise<Result>, ofLane]
   }
   const run: Offload<Task, Result> = Object.assign(
-    (task: Task, { transferList, ...options }: RunOptions & Transfer = {}) =>
-      lane.run(job(task, transferList), options),
+    async (task: Task, options: RunOptions & Transfer = {}): Promise<Result> =>
+      lane.run(...asked<RunOptions>(task, options, 'priority', 'signal')),
     {
-      returnWhen: (
-        continuation: Continuation,
-        task: Task,
-        { transferList, ...options }: ReturnWhenOptions & Transfer = {},
-      ) => returnWhen(continuation, lane, job(task, transferList), options),
-      waitFor: (continuation: Continuation, task: Task, { transferList, ...options }: JobOptions & Transfer = {}) =>
-        mayBeLetGo(waitFor(continuation, lane, job(task, transferList), options)),
+      returnWhen: (continuation: Continuation, task: Task, options: ReturnWhenOptions & Transfer = {}) =>
+        returnWhen(continuation, lane, ...asked<ReturnWhenOptions>(task, options, 'priority', 'as')),
+      waitFor: (continuation: Continuation, task: Task, options: JobOptions & Transfer = {}) =>
+        mayBeLetGo(
+          (async (): Promise<Result> => waitFor(continuation, lane, ...asked<JobOptions>(task, options, 'priority')))(),
+        ),
       stats: () => lane.stats,
       close: async () => {
         await lane.close()
