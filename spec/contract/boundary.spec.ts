@@ -684,6 +684,23 @@ describe('the re-dispatch boundary', () => {
     assert.equal((await resumed()).body, '2 1')
   })
 
+  it('params of a class stay the same object: nobody can tell what is inside', async () => {
+    const params = new URLSearchParams('room=7')
+    const app = new Koa()
+    app.use((ctx, next) => {
+      ctx['params'] = params
+      return next()
+    })
+    const see: Koa.Middleware = (ctx, next) => {
+      ran.push(`${ctx['params'].get('room')} ${ctx['params'] === params}`)
+      return next()
+    }
+    app.use(suspendable(see, handler))
+    served = await serve(app)
+    assert.equal((await resumed()).body, 'done')
+    assert.deepEqual(ran, ['7 true', 'handler', '7 true', 'handler'])
+  })
+
   it("async context in each dispatch and listener is the request's own, not the resumer's", async () => {
     const store = new AsyncLocalStorage<string>()
     const app = new Koa()

@@ -34,6 +34,7 @@ interface Removals {
 
 /** What routers leave on the context: @koa/router, those that follow its names, and koa-mount. The path is looked at apart. */
 interface Routing {
+  /** Some routers write what an inner route finds into what is there. */
   params?: unknown
   captures?: unknown
   /** Grows in place. */
@@ -107,8 +108,10 @@ export class Snapshot {
   #restoreRouting(ctx: Koa.Context): void {
     const { routing, paramsSeen } = this.#above
     const now = ctx as unknown as Routing
-    if (now.params !== routing.params) now.params = routing.params
-    if (now.captures !== routing.captures) now.captures = routing.captures
+    const params = copied(routing.params)
+    const captures = copied(routing.captures)
+    if (now.params !== params) now.params = params
+    if (now.captures !== captures) now.captures = captures
     if (now.matched !== routing.matched) now.matched = copied(routing.matched)
     if (now.router !== routing.router) now.router = routing.router
     if (now.routerPath !== routing.routerPath) now.routerPath = routing.routerPath
@@ -119,7 +122,7 @@ export class Snapshot {
     if (now._matchedRouteName !== routing._matchedRouteName) now._matchedRouteName = routing._matchedRouteName
     const inside = ctx as unknown as Inside
     if (inside._matchedParams !== undefined) inside._matchedParams = paramsSeen?.anew()
-    if (inside.request.params !== undefined) inside.request.params = routing.params
+    if (inside.request.params !== undefined) inside.request.params = params
   }
 }
 
@@ -169,8 +172,8 @@ function above(ctx: Koa.Context): Above {
     respond,
     removals: { sendDate, _removedConnection, _removedContLen, _removedTE },
     routing: {
-      params,
-      captures,
+      params: copied(params),
+      captures: copied(captures),
       matched: copied(matched),
       router,
       routerPath,
@@ -184,8 +187,13 @@ function above(ctx: Koa.Context): Above {
   }
 }
 
+/** What may be changed in place. Of what is neither a list nor a plain object nobody knows how to make another. */
 function copied(value: unknown): unknown {
-  return Array.isArray(value) ? [...value] : value
+  // a list may be what a regular expression has matched, and have more than its places
+  if (Array.isArray(value)) return Object.assign([], value)
+  if (typeof value !== 'object' || value === null) return value
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null ? Object.assign(Object.create(prototype), value) : value
 }
 
 function restoreRemovals(res: Removals, before: Removals): void {

@@ -129,6 +129,37 @@ for (const [name, Router, once] of routers) {
       assert.deepEqual(ran, Array(3).fill(['param inner room 7', 'param user ada', 'handler']).flat())
     })
 
+    it('what one dispatch in suspendable() changes in its params and captures, the next one does not see', async () => {
+      const router = new Router()
+      const rename: Koa.Middleware = (ctx, next) => {
+        const { params, captures, request } = ctx as typeof ctx & { request: { params?: unknown } }
+        ran.push(`${params.name} ${captures} ${request.params === params}`)
+        params.name = `uploads/${params.name}`
+        captures.push(params.name)
+        return next()
+      }
+      router.get('/files/:name', suspendable(rename, handler))
+      const app = new Koa()
+      app.use(router.routes())
+      await ask(app, '/files/tea')
+      assert.deepEqual(ran, Array(3).fill(['tea tea true', 'handler']).flat())
+    })
+
+    it('what stands before a router within suspendable() sees the params of the router above it', async () => {
+      const inner = new Router()
+      inner.get('/rooms/:room/users/:user', handler)
+      const outer = new Router()
+      const see: Koa.Middleware = (ctx, next) => {
+        ran.push(Object.keys(ctx.params).join())
+        return next()
+      }
+      outer.get('/rooms/:room/:what/:who', suspendable(see, inner.routes() as unknown as Koa.Middleware))
+      const app = new Koa()
+      app.use(outer.routes())
+      await ask(app, '/rooms/7/users/ada')
+      assert.deepEqual(ran, Array(3).fill(['room,what,who', 'handler']).flat())
+    })
+
     const inOneOfThem = once ? 'is not run again within it' : 'runs in each dispatch within it'
     it(`a param() handler that ran above a suspendable() router ${inOneOfThem}`, async () => {
       const shared = param('room')
