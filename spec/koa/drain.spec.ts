@@ -1,9 +1,16 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { Agent } from 'node:http'
+import { Agent, type ServerResponse } from 'node:http'
 import { connect } from 'node:net'
 import Koa from 'koa'
-import { type Boundary, ContinuationManager, continuations, type Drained, type DrainOptions } from '../../src/index.js'
+import {
+  type Boundary,
+  ContinuationManager,
+  continuations,
+  type Drained,
+  type DrainOptions,
+  PlainHold,
+} from '../../src/index.js'
 import { gate, until } from '../support/gate.js'
 import { ManualClock } from '../support/manual-clock.js'
 import { type Served, serve } from '../support/serve.js'
@@ -25,12 +32,24 @@ describe('drain over HTTP', () => {
     boundary = continuations({ clock })
     clients = new ContinuationManager()
     app = new Koa()
+    app.use(async (ctx, next) => {
+      if (ctx.path === '/above') {
+        ctx.body = 'plain'
+        return
+      }
+      if (ctx.path === '/late') await slow
+      await next()
+    })
     app.use(boundary)
     app.use(async (ctx) => {
       const { continuation } = ctx
       if (ctx.path === '/slow') await slow
-      if (ctx.path === '/plain' || ctx.path === '/slow') ctx.body = 'plain'
-      else if (ctx.path === '/wait') ctx.body = await continuation.wait()
+      if (ctx.path === '/kept') ctx.set('Connection', 'keep-alive')
+      if (['/plain', '/slow', '/late', '/kept'].includes(ctx.path)) ctx.body = 'plain'
+      else if (ctx.path === '/own') {
+        ctx.respond = false
+        ctx.res.end('plain')
+      } else if (ctx.path === '/wait') ctx.body = await continuation.wait()
       else if (continuation.isInitial()) {
         continuation.suspend()
         if (ctx.path === '/stashed') clients.stash(continuation)
@@ -164,43 +183,93 @@ describe('drain over HTTP', () => {
     }
   })
 
-  for (const [last, paths, more] of [
-    ['held', ['/', '/plain', '/wait'], []],
-    ['answered already, behind others', ['/', '/wait', '/plain'], []],
-    ['still to be answered, and came later', ['/', '/wait', '/plain'], ['/slow']],
-  ] as const) {
-    it(`pipelined: all that were asked are answered, in order, and the connection closes with the last, which is ${last}`, async () => {
+  it('a PlainHold below it, which lets go of what it holds: who asks while it drains has the answer, and the connection closes', async () => {
+    const news = new PlainHold({ compact: true })
+    app = new Koa()
+    app.use(boundary)
+    app.use((ctx) => {
+      news.hold(ctx)
+    })
+    served = await serve(app)
+    await boundary.drain(now)
+    const agent = new Agent({ keepAlive: true })
+    const asked = once(served.server, 'request') as Promise<[unknown, ServerResponse]>
+    const asking = served.ask('GET', '/', { agent })
+    const [, response] = await asked
+    await until(() => response.writableEnded)
+    news.broadcast({ body: 'news' })
+    assert.deepEqual([(await asking).body, (await asking).headers.connection], ['news', 'close'])
+    agent.destroy()
+  })
+
+  describe('pipelined: all that were asked are answered, in order, and the connection closes with the last', () => {
+    let ask: (...paths: string[]) => Promise<void>
+    /** What was said of the connection, and the bodies, once it is closed. */
+    let answers: () => Promise<string[] | null>
+
+    beforeEach(async () => {
       served = await serve(app)
       served.server.keepAliveTimeout = 0
+      let asked = 0
+      served.server.on('request', () => {
+        asked++
+      })
       const socket = connect(served.port, '127.0.0.1')
       let received = ''
       socket.on('data', (chunk: Buffer) => {
         received += chunk
       })
       const closed = once(socket, 'close')
-      const ask = (path: string) => socket.write(`GET ${path} HTTP/1.1\r\nHost: chat.example\r\n\r\n`)
-      for (const path of paths) ask(path)
-      await held(2)
-      const draining = boundary.drain(now)
-      for (const path of more) {
-        const asked = once(served.server, 'request')
-        ask(path)
-        await asked
+      ask = (...paths) => {
+        const all = asked + paths.length
+        socket.write(paths.map((path) => `GET ${path} HTTP/1.1\r\nHost: chat.example\r\n\r\n`).join(''))
+        return until(() => asked === all)
       }
-      clock.advance(1)
-      assert.deepEqual(await draining, { held: 2, failed: 0 })
-      slow.open()
-      await closed
-      const said = { '/': 'nothing yet', '/plain': 'plain', '/wait': 'expired', '/slow': 'plain' }
-      const closing = more[0] ?? '/wait'
-      const all = [...paths, ...more]
-      assert.deepEqual(
-        received.match(/(?<=Connection: |\r\n\r\n)(?:keep-alive|close|nothing yet|plain|expired)/g),
-        all.flatMap((path, place) => [
-          path === closing && place === all.length - 1 ? 'close' : 'keep-alive',
-          said[path],
-        ]),
-      )
+      answers = async () => {
+        await closed
+        return received.match(/(?<=Connection: |\r\n\r\n)(?:keep-alive|close|nothing yet|plain|expired)/g)
+      }
     })
-  }
+
+    const bodies: Record<string, string> = { '/': 'nothing yet', '/wait': 'expired' }
+
+    for (const [last, paths, more, said] of [
+      ['held', ['/', '/plain', '/wait'], [], 'close'],
+      ['answered already, behind others', ['/', '/wait', '/plain'], [], 'keep-alive'],
+      ['answered already, above the boundary', ['/', '/wait', '/above'], [], 'keep-alive'],
+      ['still above the boundary', ['/', '/wait', '/late'], [], 'close'],
+      ['still to be answered, and came later', ['/', '/wait', '/plain'], ['/slow'], 'close'],
+      ['answered at once, and came later', ['/', '/wait'], ['/plain'], 'close'],
+      ['answered at once, and came later with one that is not', [], ['/slow', '/plain'], 'close'],
+      ['still to be answered, and came later with one that is not', [], ['/plain', '/slow'], 'close'],
+      ['writing its own head', [], ['/slow', '/own'], 'close'],
+      ['saying itself that the connection is kept', [], ['/slow', '/kept'], 'keep-alive'],
+    ] as const) {
+      it(`which is ${last}`, async () => {
+        const waiting = paths.filter((path) => path in bodies).length
+        await ask(...paths)
+        await held(waiting)
+        const draining = boundary.drain(now)
+        await ask(...more)
+        clock.advance(1)
+        assert.deepEqual(await draining, { held: waiting, failed: 0 })
+        slow.open()
+        const all = [...paths, ...more]
+        assert.deepEqual(
+          await answers(),
+          all.flatMap((path, place) => [place === all.length - 1 ? said : 'keep-alive', bodies[path] ?? 'plain']),
+        )
+      })
+    }
+
+    it('where only a manager is drained', async () => {
+      await ask('/stashed')
+      await until(() => clients.size === 1)
+      const draining = clients.drain(now)
+      await ask('/plain')
+      clock.advance(1)
+      assert.deepEqual(await draining, { held: 1, failed: 0 })
+      assert.deepEqual(await answers(), ['keep-alive', 'nothing yet', 'keep-alive', 'plain'])
+    })
+  })
 })

@@ -15,7 +15,7 @@ import {
   invalid,
 } from '../core/options.js'
 import { discardBody } from '../koa/body.js'
-import { noteInLine, stopWaiting } from '../koa/connection.js'
+import { stopWaiting } from '../koa/connection.js'
 import { isTaken, takeOut } from '../koa/hands.js'
 import { type PlainAnswer, type Prepared, prepare } from './answer.js'
 import { Held, type Line } from './held.js'
@@ -158,7 +158,6 @@ export class PlainHold {
     const groups = this.#count.groups(key, this.#countsClients ? this.#clientId(ctx) : undefined)
     this.#count.enter(groups)
     this.#outbox.backpressure.asked()
-    noteInLine(res)
     stopWaiting(ctx)
     let line = this.#byKey.get(key)
     if (line === undefined) {

@@ -4,7 +4,7 @@ import { BoundaryError, DispatchLimitError } from '../core/errors.js'
 import type { Turns } from '../core/host.js'
 import type { Life } from '../core/life.js'
 import { shown } from '../core/options.js'
-import { closeAfter, noteInLine } from './connection.js'
+import { closeAfter } from './connection.js'
 import { isReturn } from './decided.js'
 import { passageOf, reenterAll } from './passage.js'
 import { RequestHost } from './request-host.js'
@@ -112,7 +112,6 @@ function checkDispatches({ made, policy }: RequestHost): void {
 
 function open(ctx: Koa.Context, settings: Settings): RequestHost {
   if (!Reflect.has(ctx, 'continuation')) Object.defineProperty(ctx.app.context, 'continuation', accessor)
-  noteInLine(ctx.res)
   const host = new RequestHost(ctx, settings)
   ;(ctx as Held)[HOST] = host
   return host

@@ -112,17 +112,19 @@ function tellError(ctx: Koa.Context): void {
   ctx.onerror(errored)
 }
 
-/** The last one in line of those whose response waits behind another one, by socket; Node keeps it until it is answered. */
-const lastInLine = new WeakMap<Socket, WeakRef<Response>>()
-
-/** Remembers who is in line on a connection, so that it does not end before they are answered. */
-export function noteInLine(res: Response): void {
-  if (res.socket === null) lastInLine.set(res.req.socket, new WeakRef(res))
+/** A connection as Node's HTTP server has it. */
+export interface ServedSocket extends Socket {
+  /** The response whose turn it is. */
+  readonly _httpMessage?: Response | null
+  /** `incoming` is the request whose head came last. */
+  readonly parser?: { readonly incoming: Koa.Context['req'] | null } | null
 }
 
+const closing = new WeakSet<Response>()
+
 /**
- * Lets the connection end with this response: Node says `Connection: close`, or that no more streams are taken. Where others
- * are in line behind it, it would end without theirs, and goes on.
+ * Lets the connection end with this response, or with the last of those that are in line behind it: it would end without theirs.
+ * Node says `Connection: close`, or that no more streams are taken.
  */
 export function closeAfter(res: Response): void {
   const { req } = res
@@ -130,30 +132,34 @@ export function closeAfter(res: Response): void {
     ;(req as { stream?: { session?: { close(): void } } }).stream?.session?.close()
     return
   }
-  const last = behind(res)
-  // what is answered already, and only waits for this one, says nothing more of the connection
-  if (last?.headersSent) endWith(last)
-  if (last !== undefined) return
+  if (closing.has(res)) return
+  closing.add(res)
   // the head of a stream has gone out, and what it said of the connection with it
-  if (res.headersSent) endWith(res)
-  else res.shouldKeepAlive = false
+  if (!res.headersSent && res.shouldKeepAlive) Object.defineProperty(res, 'shouldKeepAlive', forOthers)
+  res.once('finish', passOn)
 }
 
-/** The last in line behind a response. */
-function behind(res: Response): Response | undefined {
-  const last = lastInLine.get(res.req.socket)?.deref()
-  return last === undefined || last === res || isFinished(last) ? undefined : last
+/** Node asks when it writes the head, and only then it is known who has come in line. */
+const forOthers: PropertyDescriptor = {
+  configurable: true,
+  enumerable: true,
+  get(this: Response): boolean {
+    const incoming = (this.req.socket as ServedSocket | null)?.parser?.incoming
+    return incoming != null && incoming !== this.req
+  },
+  // by Node, where something else in the head decides
+  set(this: Response, value: boolean) {
+    Object.defineProperty(this, 'shouldKeepAlive', { configurable: true, enumerable: true, writable: true, value })
+  },
 }
 
-const ending = new WeakSet<Response>()
-
-/** Where more have come in line meanwhile, the connection goes on until the last of them. */
-function endWith(res: Response): void {
-  if (ending.has(res)) return
-  ending.add(res)
-  res.once('finish', () => {
-    if (behind(res) === undefined) res.req.socket.end()
-  })
+/** Node has given the connection to the next in line already. That one may have been answered long ago, and said nothing of it. */
+function passOn(this: Response): void {
+  // let go of by one who holds it, it says that it is over, and its answer is still to come
+  if (!this.headersSent) return
+  const { socket }: { socket: ServedSocket } = this.req
+  if (socket._httpMessage) closeAfter(socket._httpMessage)
+  else socket.end()
 }
 
 /** All of the response was handed over. HTTP/2 calls finished what the client has reset as well. */

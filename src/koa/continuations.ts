@@ -3,7 +3,7 @@ import { checkDrainOptions, type Drained, type DrainOptions, drain } from '../co
 import { BoundaryError } from '../core/errors.js'
 import { isWithin, runBoundary } from './boundary.js'
 import { composeFor } from './compose.js'
-import { closeAfter, noteInLine } from './connection.js'
+import { closeAfter } from './connection.js'
 import { type ContinuationsOptions, settingsOf } from './settings.js'
 
 /**
@@ -29,10 +29,8 @@ export function continuations(options?: ContinuationsOptions): Boundary {
 
   const continuations: Koa.Middleware = (ctx, next) => {
     const { app } = ctx
-    if (settings.holds.isClosed) {
-      noteInLine(ctx.res)
-      closeAfter(ctx.res)
-    }
+    // before the handler: it may write the head itself
+    if (settings.holds.isClosed) closeAfter(ctx.res)
     const place = app.middleware.indexOf(continuations)
     if (place < 0) throw new BoundaryError(misplaced)
     // used once more below itself, in a mounted app say: its place is where it was met first, and that is the boundary
