@@ -1,15 +1,19 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
-import { Agent, createServer } from 'node:http'
-import { connect } from 'node:net'
+import { EventEmitter, once } from 'node:events'
+import { Agent, createServer, type Server, type ServerResponse } from 'node:http'
+import type { Http2SecureServer } from 'node:http2'
+import { connect, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 import Koa from 'koa'
 import { type Boundary, Channel, continuations, gracefulShutdown, type ShutdownOptions } from '../../src/index.js'
 import { follow } from '../support/following.js'
-import { until } from '../support/gate.js'
+import { gate, until } from '../support/gate.js'
 import { type Served, serve } from '../support/serve.js'
 import { askHttp2, serveHttp2 } from '../support/serve-http2.js'
 
 describe('gracefulShutdown', () => {
+  /** More than a connection takes in while its client reads nothing. */
+  const large = 32 * 1024 * 1024
   let boundary: Boundary
   let app: Koa
   let served: Served
@@ -21,8 +25,10 @@ describe('gracefulShutdown', () => {
     app.use((ctx) => {
       const { continuation } = ctx
       if (ctx.path === '/plain') ctx.body = 'plain'
+      else if (ctx.path === '/large') ctx.body = Buffer.alloc(large)
       else if (ctx.path === '/stuck') return new Promise(() => {})
       else if (continuation.isInitial()) continuation.suspend()
+      else if (ctx.path === '/stuck-again') return new Promise(() => {})
       else ctx.body = 'nothing yet'
       return undefined
     })
@@ -53,6 +59,63 @@ describe('gracefulShutdown', () => {
     await once(silent, 'close')
     assert.deepEqual(did, ['closed, listening: false'])
     agent.destroy()
+  })
+
+  describe('an answer that is ended, and on its way to a client that reads slowly, is not cut', () => {
+    async function shutsDown(server: Server | Http2SecureServer, client: () => Socket): Promise<void> {
+      const shutdown = gracefulShutdown(server, { drain: boundary, signals: [] })
+      // as a session of HTTP/2, told to close whenever idle connections are
+      let looks = 0
+      server.emit('session', Object.assign(new EventEmitter(), { close: () => looks++, destroy() {} }))
+      const asked = once(server, 'request') as Promise<[unknown, ServerResponse]>
+      const socket = client()
+      socket.write('GET /large HTTP/1.1\r\nHost: chat.example\r\n\r\n')
+      const [, response] = await asked
+      await until(() => response.writableEnded)
+      const ended = shutdown()
+      await until(() => looks > 2)
+      assert.deepEqual([server.listening, response.writableFinished], [false, false])
+      const chunks: Buffer[] = []
+      socket.on('data', (chunk: Buffer) => chunks.push(chunk))
+      await once(socket, 'close')
+      const received = Buffer.concat(chunks)
+      assert.equal(received.length - received.indexOf('\r\n\r\n') - 4, large)
+      await ended
+    }
+
+    it('over HTTP/1.1', async () => {
+      served = await serve(app)
+      await shutsDown(served.server, () => connect(served.port, '127.0.0.1'))
+    })
+
+    it('over HTTP/1.1 from a server of HTTP/2', async () => {
+      const { server, port, cert, close } = await serveHttp2(app)
+      const options = { port, host: '127.0.0.1', ca: cert, servername: 'localhost', ALPNProtocols: ['http/1.1'] }
+      await shutsDown(server, () => connectTls(options)).finally(close)
+    })
+  })
+
+  it('begun by a signal, it cuts what is left in time for the rest to be done before the process ends', async () => {
+    served = await serve(app)
+    const did: string[] = []
+    const exited = gate()
+    const { exit } = process
+    process.exit = (() => {
+      did.push('exit')
+      exited.open()
+    }) as typeof exit
+    try {
+      const close = () => did.push('close')
+      gracefulShutdown(served.server, { drain: boundary, signals: ['SIGUSR2'], timeout: 2_000, close })
+      const asking = [served.get('/stuck'), served.get('/stuck-again')]
+      await until(() => boundary.size === 1)
+      process.emit('SIGUSR2', 'SIGUSR2')
+      await exited
+      assert.deepEqual(did, ['close', 'exit'])
+      for (const one of asking) await assert.rejects(one, { code: 'ECONNRESET' })
+    } finally {
+      process.exit = exit
+    }
   })
 
   it('at the timeout it cuts what is left', async () => {

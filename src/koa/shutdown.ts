@@ -4,6 +4,7 @@ import type { Socket } from 'node:net'
 import { constants } from 'node:os'
 import { checkDrainOptions, type DrainOptions } from '../core/drain.js'
 import { checkFunction, invalid } from '../core/options.js'
+import type { ServedSocket } from './connection.js'
 
 /** What can send home those that it holds: `continuations()`, a manager, a plain hold, a channel, a hub. */
 export interface Drainable {
@@ -27,11 +28,11 @@ export type Shutdown = () => Promise<void>
 
 /**
  * Ends a server in good order at a signal: nobody new is held, those that are held are sent home, the server closes
- * when all have their answers, and at the timeout whatever is left is cut.
+ * when all have their answers, and shortly before the timeout whatever is left is cut.
  *
  * While they are sent home the server still takes connections, so that nobody is refused who was just on the way, and
- * closes each with its answer. A process that begins its end by a signal ends with it at the latest, whatever else keeps
- * it alive; a second signal ends it at once, as without this.
+ * closes each with its answer. A process that begins its end by a signal ends with the timeout at the latest, whatever
+ * else keeps it alive; a second signal ends it at once, as without this.
  *
  * @returns begins it without a signal; every call gives the same promise, which resolves when the server has closed and
  *   rejects with what `close` threw, or what could not be drained
@@ -65,20 +66,21 @@ export function gracefulShutdown(server: AnyServer, options: ShutdownOptions = {
 
   const connections = new Connections(server)
   let ending: Promise<void> | undefined
+  // what is left then is for `close`
+  const patience = Math.max(1, timeout - Math.min(1_000, timeout / 10))
   const shutdown: Shutdown = () => {
     ending ??= run()
     return ending
   }
 
   async function run(): Promise<void> {
-    const cut = setTimeout(() => connections.cut(), timeout)
+    const cut = setTimeout(() => connections.cut(), patience)
     let sweep: NodeJS.Timeout | undefined
     let drained: PromiseSettledResult<unknown>[] = []
     try {
       // what cannot be drained keeps neither the others nor the server from their end
-      drained = await Promise.allSettled(drains.map(async (one) => one.drain({ timeout, rate, end })))
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-      connections.closeIdle()
+      drained = await Promise.allSettled(drains.map(async (one) => one.drain({ timeout: patience, rate, end })))
+      const closed = new Promise<void>((resolve) => connections.close(resolve))
       sweep = setInterval(() => connections.closeIdle(), 50)
       await closed
     } finally {
@@ -111,7 +113,7 @@ const hearable = new Set<unknown>(Object.keys(constants.signals).filter((name) =
 /** The connections of a server, as far as it does not close them itself. */
 class Connections {
   readonly #server: AnyServer
-  readonly #sockets = new Set<Socket>()
+  readonly #sockets = new Set<ServedSocket>()
   readonly #sessions = new Set<Http2Session>()
 
   constructor(server: AnyServer) {
@@ -128,11 +130,33 @@ class Connections {
     })
   }
 
+  /** No more are taken, and those are closed on which nothing happens. */
+  close(closed: () => void): void {
+    const server = this.#server as AnyServer & Partial<Pick<Server, 'closeIdleConnections'>>
+    const { closeIdleConnections } = server
+    // Node calls it as well, and takes a connection for idle whose answer is ended, and is still on its way to a slow client
+    if (closeIdleConnections !== undefined) {
+      server.closeIdleConnections = () => {
+        if (!this.#isSending()) closeIdleConnections.call(server)
+      }
+    }
+    server.close(closed)
+    this.closeIdle()
+  }
+
   /** Node leaves open what was busy when the server closed, and what browsers open ahead and say nothing on. */
   closeIdle(): void {
     if ('closeIdleConnections' in this.#server) this.#server.closeIdleConnections()
     for (const session of this.#sessions) session.close()
     for (const socket of this.#sockets) if (socket.bytesRead === 0) socket.destroy()
+  }
+
+  /** Some client is still to get the rest of an answer that is ended. */
+  #isSending(): boolean {
+    for (const { _httpMessage: response, writableLength } of this.#sockets) {
+      if (response?.finished ?? writableLength > 0) return true
+    }
+    return false
   }
 
   cut(): void {
