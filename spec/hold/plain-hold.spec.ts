@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { Agent } from 'node:http'
+import { constants } from 'node:http2'
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { inspect } from 'node:util'
@@ -284,6 +285,26 @@ const holds = (compact?: boolean) => () => {
       clients.broadcast({ body: 'two', headers: { 'X-Own': 'yes' } })
       const { status, headers, body } = await asking
       assert.deepEqual([status, headers['x-own'], headers['content-length'], body], [200, 'yes', '3', 'two'])
+    } finally {
+      await over2.close()
+    }
+  })
+
+  it('a client that leaves over HTTP/2 is forgotten, whatever its method; nobody waits for it who drains', async () => {
+    await open()
+    const over2 = await serveHttp2(app)
+    try {
+      const session = await over2.connect()
+      const asking = ['GET', 'HEAD'].map((method) => askHttp2(session, { ':path': '/a', ':method': method }))
+      await held(2)
+      for (const { stream } of asking) stream.close(constants.NGHTTP2_CANCEL)
+      await held(0)
+      assert.deepEqual([[...clients.keys()], clock.timers], [[], 0])
+      const last = askHttp2(session, { ':path': '/a', ':method': 'HEAD' })
+      await held(1)
+      const drained = clients.drain()
+      last.stream.close(constants.NGHTTP2_CANCEL)
+      assert.deepEqual(await drained, { held: 1, failed: 0 })
     } finally {
       await over2.close()
     }

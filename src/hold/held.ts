@@ -2,7 +2,7 @@ import type Koa from 'koa'
 import { Chain, Chained } from '../core/chain.js'
 import type { Groups } from '../core/hold-count.js'
 import { BareConnection } from '../koa/bare-connection.js'
-import { closeAfter, watchQueued } from '../koa/connection.js'
+import { closeAfter, closingOf, watchQueued } from '../koa/connection.js'
 import type { Taker } from '../koa/hands.js'
 import { isUnheard } from '../koa/unheard.js'
 
@@ -103,6 +103,6 @@ export class Held extends Chained<Held> implements Taker {
 }
 
 function onClose(res: Response, closed: () => void): void {
-  res.on('close', closed)
+  closingOf(res).on('close', closed)
   watchQueued(res, closed)
 }

@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events'
 import type { Socket } from 'node:net'
 import type Koa from 'koa'
 
@@ -21,13 +22,22 @@ export function watchConnection(ctx: Koa.Context, closed: Closed): void {
     return
   }
   // as once() does it, with a wrapper less to keep
-  res.on('close', function close() {
-    res.off('close', close)
+  closingOf(res).on('close', function close(this: EventEmitter) {
+    this.off('close', close)
     const finished = isFinished(res)
     if (!finished) tellError(ctx)
     closed(finished)
   })
   watchQueued(res, () => closed(false))
+}
+
+/**
+ * What tells by `close` that a response is over. Over HTTP/2 that is its stream: a response to HEAD that the client resets before it was
+ * ended says nothing.
+ */
+export function closingOf(res: Response): EventEmitter {
+  const { stream } = res as { stream?: EventEmitter }
+  return stream ?? res
 }
 
 /**
@@ -60,10 +70,10 @@ export function onceLeft(ctx: Koa.Context, left: () => void): () => void {
   }
   const line = res.socket === null && req.httpVersionMajor < 2 ? queuedOn(req.socket) : undefined
   const stop = (): void => {
-    res.off('close', closed)
+    closingOf(res).off('close', closed)
     line?.delete(closed)
   }
-  res.on('close', closed)
+  closingOf(res).on('close', closed)
   line?.add(closed)
   return stop
 }

@@ -5,7 +5,7 @@ import { get } from 'node:https'
 import { bodyParser } from '@koa/bodyparser'
 import type Koa from 'koa'
 import { type Continuation, ContinuationManager, continuations, suspendable } from '../../../src/index.js'
-import { gate, until } from '../../support/gate.js'
+import { gate, turn, until } from '../../support/gate.js'
 import { forEachKoa } from '../../support/koas.js'
 import { ManualClock } from '../../support/manual-clock.js'
 import { askHttp2, type Http2Served, serveHttp2 } from '../../support/serve-http2.js'
@@ -137,6 +137,9 @@ describe('held requests over HTTP/2', () => {
             clients.resume('/helds')
             assert.deepEqual(await asking, plain)
             assert.equal(plain.headers['content-length'], String('news for /plain'.length))
+            await until(() => heard.length > 0)
+            await turn()
+            assert.deepEqual(heard, ['onComplete /helds'])
           })
         }
 
@@ -156,6 +159,16 @@ describe('held requests over HTTP/2', () => {
           assert.deepEqual(served.errors, [])
           await until(() => heard.length === 3)
           assert.deepEqual(heard.slice(2), ['onComplete /staying'])
+        })
+
+        it('a client that resets its HEAD is forgotten', async () => {
+          await start()
+          const asking = ask('/held', { ':method': 'HEAD' })
+          await held('/held')
+          asking.stream.close(constants.NGHTTP2_CANCEL)
+          await until(() => heard.length === 2)
+          assert.deepEqual(heard, ['onDisconnect /held', 'onComplete /held'])
+          assert.deepEqual([clients.size, clock.timers, served.errors], [0, 0, []])
         })
 
         it('a client that resets a POST whose body it has not finished is forgotten', async () => {
