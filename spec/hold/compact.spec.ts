@@ -430,6 +430,73 @@ describe('a PlainHold that is compact', () => {
     })
   }
 
+  for (const asksAgain of [false, true]) {
+    it(`the time for which a connection is kept begins when all of a large answer has gone out${asksAgain ? ', but not where its client has asked again' : ''}`, async () => {
+      const size = 32 * 1024 * 1024
+      const server = await open()
+      server.keepAliveTimeout = 7_000
+      const asking = ask(server, get('/a'))
+      await until(() => clients.size === 1 && isLetGo(held[0] as Koa.Context))
+      const { socket } = (held[0] as Koa.Context).req
+      asking.socket.pause()
+      clients.broadcast({ body: Buffer.alloc(size, 'x') })
+      await until(() => socket.writableLength > 0)
+      await turn()
+      assert.equal(socket.timeout, 0)
+      if (asksAgain) {
+        asking.socket.write(get('/b'))
+        await until(() => clients.size === 1 && isLetGo(held[1] as Koa.Context))
+      }
+      assert.ok(socket.writableLength > 0)
+      asking.socket.resume()
+      await until(() => socket.writableLength === 0 && asking.socket.bytesRead > size)
+      if (asksAgain) {
+        for (let turns = 0; turns < 5; turns++) await turn()
+        assert.equal(socket.timeout, 0)
+        clients.broadcast({ body: 'y' })
+        await until(() => asking.got().endsWith('y'))
+      }
+      await until(() => (socket.timeout ?? 0) >= 7_000)
+    })
+  }
+
+  for (const keepAliveTimeout of [0, 7_000]) {
+    for (const [what, set, limit] of [
+      ['ctx.req.setTimeout(0)', ({ req }) => void req.setTimeout(0), 0],
+      ['ctx.req.setTimeout(90_000)', ({ req }) => void req.setTimeout(90_000), 90_000],
+      ['ctx.res.setTimeout(90_000)', ({ res }) => void res.setTimeout(90_000), 90_000],
+      ['ctx.socket.setTimeout(90_000)', ({ socket }) => void socket.setTimeout(90_000), 90_000],
+    ] as [string, (ctx: Koa.Context) => void, number][]) {
+      it(`${what}: that limit is in force meanwhile; connections kept for ${keepAliveTimeout || 'ever'}`, async () => {
+        const server = await open({
+          above: (ctx, next) => {
+            if (ctx.path === '/own') set(ctx)
+            return next()
+          },
+        })
+        server.setTimeout(60_000)
+        server.keepAliveTimeout = keepAliveTimeout
+        const asking = ask(server, get('/own'))
+        await until(() => clients.size === 1 && isLetGo(held[0] as Koa.Context))
+        const { socket } = (held[0] as Koa.Context).req
+        assert.equal(socket.timeout, limit)
+        socket.setTimeout(120_000)
+        clients.broadcast({ body: 'one' })
+        await until(() => asking.got().endsWith('one'))
+        const after = socket.timeout ?? 0
+        if (keepAliveTimeout === 0) {
+          assert.equal(after, 120_000)
+          return
+        }
+        // Node adds some
+        assert.ok(after >= keepAliveTimeout && after < 60_000, `${after}`)
+        asking.socket.write(get('/a'))
+        await until(() => clients.size === 1 && isLetGo(held[1] as Koa.Context))
+        assert.equal(socket.timeout, 60_000)
+      })
+    }
+  }
+
   it("the server's own limit for a silent socket is in force meanwhile", async () => {
     const server = await open()
     server.setTimeout(60_000)
@@ -510,8 +577,11 @@ describe('a PlainHold that is compact', () => {
     for (const body of ['one', 'two']) {
       socket.write(get('/a'))
       await until(() => clients.size === 1 && isLetGo(held.at(-1) as Koa.Context))
+      const served = (held.at(-1) as Koa.Context).req.socket
+      assert.equal(served.timeout, 0)
       clients.broadcast({ body })
       await until(() => got.endsWith(body))
+      await until(() => (served.timeout ?? 0) > 0)
     }
     socket.write(get('/a'))
     await until(() => clients.size === 1 && isLetGo(held[2] as Koa.Context))
@@ -550,6 +620,7 @@ describe('a PlainHold that is compact', () => {
       },
       'a status message': { above: (ctx) => Object.assign(ctx.res, { statusMessage: 'Fine' }) },
       'a head without its date': { above: (ctx) => Object.assign(ctx.res, { sendDate: false }) },
+      'a time limit that somebody hears of': { above: ({ res }) => void res.setTimeout(60_000, () => {}) },
       'a connection that is said to close': { above: (ctx) => ctx.set('Connection', 'close') },
       'so many requests a connection': { server: { maxRequestsPerSocket: 5 } },
       'a server that lets go of no response at its end': { above: ({ res }) => res.removeAllListeners('finish') },

@@ -37,8 +37,8 @@ export interface PlainHoldOptions {
    * listens (a log, say) hears that they are over as soon as it is held. `false`: never.
    *
    * Where a client sends another request on the same connection before it has its answer, the connection closes with that. What cannot
-   * be let go of is kept: HTTP/2, HTTP/1.0, a body that is still to come, what middleware has put a `write`, an `end` or a
-   * `writeHead` of its own on.
+   * be let go of is kept: HTTP/2, HTTP/1.0, a body that is still to come, a response that hears of its time limit, what middleware has put
+   * a `write`, an `end` or a `writeHead` of its own on.
    */
   compact?: boolean | undefined
   /** Milliseconds a turn of the event loop in which answers are written. Default 2. */

@@ -65,7 +65,7 @@ export class BareConnection {
   /** Set before the request was let go of: names and values by turns. */
   #headers: readonly string[] = none
   owner: Owner | undefined
-  /** Milliseconds for which Node keeps the connection once it has its answer. */
+  /** Milliseconds for which Node keeps the connection once it has its answer; 0: what is in force stays. */
   #idle = 0
 
   /**
@@ -73,12 +73,13 @@ export class BareConnection {
    *
    * @param unheard nobody listens, as `isUnheard()` says
    * @returns `undefined` where Node has to write the response: in another version of HTTP, before all of the request is here, where
-   *   others wait on the same connection, where the response is not Node's own, or says itself how it ends
+   *   others wait on the same connection, where the response is not Node's own, says itself how it ends, or hears of its time limit
    */
   static of(res: Response, owner: Owner, unheard: boolean): BareConnection | undefined {
     const socket: ServedSocket = res.req.socket
     if (!isPlain(res, socket)) return undefined
     const bare = socket[BARE] ?? new BareConnection(socket)
+    const limit = socket.timeout ?? 0
     bare.#take(res, owner)
     if (unheard || isRequestUnheard(res.req)) closeUnheard(res.req)
     // whoever listens is to see that it is over, and not that its client has left
@@ -99,8 +100,10 @@ export class BareConnection {
       return undefined
     }
     socket._httpMessage = bare
-    bare.#idle = socket.timeout ?? 0
-    if (bare.#idle > 0) socket.setTimeout(socket.server?.timeout ?? 0)
+    // what Node has set is for when the answer is out: until then that of the request is in force, whoever has set it
+    const idle = socket.timeout ?? 0
+    bare.#idle = idle === limit ? 0 : idle
+    if (bare.#idle > 0) socket.setTimeout(limit)
     return bare
   }
 
@@ -153,7 +156,15 @@ export class BareConnection {
     const last = this._last || socket.parser?.incoming != null
     socket.write(this.#bytesOf(answer, last))
     if (last) socket.destroySoon()
-    else if (this.#idle > 0) socket.setTimeout(this.#idle)
+    else if (socket.writableLength === 0) this.#rest()
+    // as Node does to hear that all before it has gone out
+    else if (this.#idle > 0) socket.write('', () => this.#rest())
+  }
+
+  /** The time without a request begins; not where another has come while the answer went out. */
+  #rest(): void {
+    const { socket }: { socket: ServedSocket } = this
+    if (this.#idle > 0 && !socket._httpMessage) socket.setTimeout(this.#idle)
   }
 
   #bytesOf(answer: BareAnswer, last: boolean): Buffer {
@@ -236,6 +247,8 @@ function isPlain(res: Response, socket: ServedSocket): boolean {
     res.write === write &&
     res.end === end &&
     res.writeHead === writeHead &&
+    // else whoever listens decides what becomes of a connection that is silent for too long
+    res.listenerCount('timeout') === 0 &&
     !res.getHeaderNames().some((name) => ofNode.has(name))
   )
 }
