@@ -3,7 +3,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { type AddressInfo, connect, type Socket } from 'node:net'
-import { finished } from 'node:stream'
+import { duplexPair, finished } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { connect as connectTls } from 'node:tls'
 import Koa from 'koa'
@@ -587,6 +587,57 @@ describe('a PlainHold that is compact', () => {
     await until(() => clients.size === 1 && isLetGo(held[2] as Koa.Context))
     socket.destroy()
     await until(() => clients.size === 0)
+  })
+
+  it('over any stream that the server is given for a connection', async () => {
+    const server = await open()
+    const [client, given] = duplexPair()
+    let got = ''
+    client.setEncoding('latin1').on('data', (more) => {
+      got += more
+    })
+    server.emit('connection', given)
+    for (const [more, body] of [
+      ['', 'one'],
+      ['Connection: close\r\n', 'two'],
+    ]) {
+      client.write(get('/a', more))
+      await until(() => clients.size === 1 && isLetGo(held.at(-1) as Koa.Context))
+      clients.broadcast({ body })
+      await until(() => got.endsWith(`\r\n\r\n${body}`))
+    }
+    await until(() => client.readableEnded)
+    client.end()
+    await until(() => given.destroyed)
+  })
+
+  it('a connection that cannot be written to is closed, which is a warning; all others have their answer', async () => {
+    const server = await open()
+    const asking: ReturnType<typeof ask>[] = []
+    for (let count = 1; count <= 3; count++) {
+      asking.push(ask(server, get('/a')))
+      await until(() => clients.size === count && held.every(isLetGo))
+    }
+    const broken = new Error('broken')
+    Object.assign((held[1] as Koa.Context).req.socket, {
+      write: () => {
+        throw broken
+      },
+    })
+    const { emitWarning } = process
+    const warnings: unknown[] = []
+    process.emitWarning = (warning: unknown) => void warnings.push(warning)
+    try {
+      assert.equal(clients.broadcast({ body: 'one' }), 3)
+      await until(() => asking.every(({ got, closed }) => closed() || got().endsWith('one')))
+    } finally {
+      process.emitWarning = emitWarning
+    }
+    assert.deepEqual([warnings, asking.map(({ got }) => got().slice(-3))], [[broken], ['one', '', 'one']])
+    asking[0]?.socket.write(get('/a'))
+    await until(() => clients.size === 1)
+    clients.broadcast({ body: 'two' })
+    await until(() => asking[0]?.got().endsWith('two') === true)
   })
 
   describe('holds as it would without', () => {

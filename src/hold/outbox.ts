@@ -136,8 +136,7 @@ export class Outbox {
       if (res !== undefined) {
         this.#left--
         if (res instanceof BareConnection) {
-          res.send(answer)
-          this.backpressure.putOff(res.socket)
+          if (send(res, answer)) this.backpressure.putOff(res.socket)
           return true
         }
         const written = write(res, answer)
@@ -163,6 +162,18 @@ export class Outbox {
       res?.destroy()
     }
     return true
+  }
+}
+
+/** Whether it could be written to. What stands in the place of a socket may throw: that is a warning of the process, and harms nobody else. */
+function send(bare: BareConnection, answer: Prepared): boolean {
+  try {
+    bare.send(answer)
+    return true
+  } catch (thrown) {
+    bare.socket.destroy()
+    process.emitWarning(thrown instanceof Error ? thrown : String(thrown))
+    return false
   }
 }
 

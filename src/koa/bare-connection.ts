@@ -155,7 +155,7 @@ export class BareConnection {
     if (!socket.writable) return
     const last = this._last || socket.parser?.incoming != null
     socket.write(this.#bytesOf(answer, last))
-    if (last) socket.destroySoon()
+    if (last) endSoon(socket)
     else if (socket.writableLength === 0) this.#rest()
     // as Node does to hear that all before it has gone out
     else if (this.#idle > 0) socket.write('', () => this.#rest())
@@ -251,6 +251,12 @@ function isPlain(res: Response, socket: ServedSocket): boolean {
     res.listenerCount('timeout') === 0 &&
     !res.getHeaderNames().some((name) => ofNode.has(name))
   )
+}
+
+/** As Node does it: a server may be given any stream for a connection. */
+function endSoon(socket: { destroySoon?(): void; end(): void }): void {
+  if (socket.destroySoon !== undefined) socket.destroySoon()
+  else socket.end()
 }
 
 function closed(this: ServedSocket): void {
