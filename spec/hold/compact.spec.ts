@@ -720,6 +720,27 @@ describe('a PlainHold that is compact', () => {
     assert.match(asking.got(), /^HTTP\/1\.1 200 OK\r\nSet-Cookie: late=yes/i)
   })
 
+  it('not compact: nothing that comes late is lost to a look at ctx.respond on the way back', async () => {
+    const returning = gate()
+    const server = await open({
+      options: { compact: false },
+      above: async (ctx, next) => {
+        await next()
+        assert.equal(ctx.respond, false)
+        await returning
+        ctx.set('X-Late', 'yes')
+      },
+    })
+    const asking = ask(server, get('/a'))
+    await until(() => clients.size === 1)
+    await turn()
+    returning.open()
+    await turn()
+    clients.broadcast({ body: 'x' })
+    await until(() => asking.got().endsWith('x'))
+    assert.match(asking.got(), /\r\nX-Late: yes\r\n/)
+  })
+
   it('is let go of no more where it is answered before all above has returned', async () => {
     const returning = gate()
     const finished: boolean[] = []

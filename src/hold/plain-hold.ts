@@ -39,6 +39,9 @@ export interface PlainHoldOptions {
    * Where a client sends another request on the same connection before it has its answer, the connection closes with that. What cannot
    * be let go of is kept: HTTP/2, HTTP/1.0, a body that is still to come, a response that hears of its time limit, what middleware has put
    * a `write`, an `end` or a `writeHead` of its own on.
+   *
+   * All has returned when Koa looks at `ctx.respond`: where middleware further in looks at it after `next()`, and some further out still
+   * waits then, what that sets or throws later is lost. Say `false` there.
    */
   compact?: boolean | undefined
   /** Milliseconds a turn of the event loop in which answers are written. Default 2. */

@@ -14,7 +14,8 @@ interface Taken extends Koa.Context {
 
 /**
  * Takes a response out of Koa's hands, by `ctx.respond`, and tells when all that stands above has returned: then Koa looks whether it is
- * to respond. Where something above throws nothing is told: the error is answered.
+ * to respond. Whoever looks is taken for Koa: who it is cannot be seen without a trace of the stack, which costs too much. Where something
+ * above throws nothing is told: the error is answered.
  */
 export function takeOut(ctx: Koa.Context, taker: Taker): void {
   ;(ctx as Taken)[TAKER] = taker
