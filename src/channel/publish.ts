@@ -78,19 +78,37 @@ export async function publishedBy(ctx: Koa.Context, bytes: number): Promise<{ da
   return { data, event }
 }
 
-async function readJson(ctx: Koa.Context, bytes: number): Promise<unknown> {
+async function readJson({ req }: Koa.Context, bytes: number): Promise<unknown> {
+  // the data may be as long as is kept, with every letter of it escaped, and the rest is the little around it
+  const most = bytes * ESCAPED + 4_096
   const chunks: Buffer[] = []
   let size = 0
-  for await (const chunk of ctx.req as AsyncIterable<Buffer>) {
+  // what stands above, and the answer, still need the request
+  for await (const chunk of req.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     size += chunk.length
-    // the data may be as long as is kept, with every letter of it escaped, and the rest is the little around it
-    if (size > bytes * ESCAPED + 4_096)
-      throw new ChannelError(413, 'ERR_MESSAGE_TOO_LARGE', `More than the ${bytes} bytes that are kept`)
+    if (size > most) break
     chunks.push(chunk)
+  }
+  if (size > most) {
+    discardRest(req, most)
+    throw new ChannelError(413, 'ERR_MESSAGE_TOO_LARGE', `More than the ${bytes} bytes that are kept`)
   }
   try {
     return JSON.parse(Buffer.concat(chunks).toString())
   } catch (cause) {
     throw new ChannelError(400, 'ERR_INVALID_MESSAGE', 'The body is no JSON', { cause })
   }
+}
+
+/**
+ * Throws away the rest of a body that is too long, so that the connection can take another request. What is longer still is not read:
+ * Node closes its connection some seconds after the answer.
+ */
+function discardRest(req: Koa.Context['req'], most: number): void {
+  let size = 0
+  req.on('data', (chunk: Buffer) => {
+    size += chunk.length
+    if (size > most) req.pause()
+  })
+  req.resume()
 }
