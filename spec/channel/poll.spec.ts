@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { MessageChannel } from 'node:worker_threads'
 import Koa from 'koa'
-import { Channel, type ChannelOptions, continuations, type Log, MemoryLog } from '../../src/index.js'
+import { Channel, type ChannelOptions, continuations, type Log, MemoryLog, suspendable } from '../../src/index.js'
 import { LogOwner, PortLog } from '../../src/log/port/index.js'
 import { gate, until } from '../support/gate.js'
 import { ManualClock } from '../support/manual-clock.js'
@@ -341,6 +341,22 @@ describe('a channel that is polled', () => {
     // what this channel publishes wakes by itself
     await new Channel('news', { log }).publish('from elsewhere')
     assert.deepEqual(data(await asking), ['from elsewhere'])
+  })
+
+  it('beside a boundary that has returned already it has one of its own', async () => {
+    channel = new Channel('news')
+    const beside = suspendable(() => {})
+    const app = new Koa()
+    app.use(async (ctx, next) => {
+      await beside(ctx, async () => {})
+      await next()
+    })
+    app.use(channel.subscriber())
+    served = await serve(app)
+    const asking = served.get('/')
+    await waiting()
+    await channel.publish(1)
+    assert.deepEqual(data(await asking), [1])
   })
 
   describe('authorize', () => {

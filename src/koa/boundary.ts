@@ -151,7 +151,7 @@ const uncovered =
 
 /** A boundary stands above: what is below may be dispatched more than once. */
 export function hasBoundary(ctx: Koa.Context): boolean {
-  return (ctx as Held)[HOST] !== undefined
+  return hostAround(ctx) !== undefined
 }
 
 /** Where those of a continuation's boundary wait for their dispatch. */
