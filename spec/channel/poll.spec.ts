@@ -343,6 +343,53 @@ describe('a channel that is polled', () => {
     assert.deepEqual(data(await asking), ['from elsewhere'])
   })
 
+  describe('where the log does not ring yet', () => {
+    /** How many of its bells ring. */
+    let rings: number
+    let tails: number
+    let ready: ReturnType<typeof gate<void>>
+    beforeEach(async () => {
+      rings = 0
+      tails = 0
+      ready = gate()
+      const log = new MemoryLog()
+      const { tail } = log
+      log.tail = async (...asked) => {
+        tails++
+        await ready
+        const stop = await tail.apply(log, asked)
+        rings++
+        return () => {
+          rings--
+          stop()
+        }
+      }
+      await open({ log })
+    })
+
+    it('close() does not wait for that, and who has come meanwhile hears of what comes', async () => {
+      const asking = served.get('/')
+      await until(() => tails === 1)
+      await channel.close()
+      ready.open()
+      await waiting()
+      assert.deepEqual([tails, rings], [2, 1])
+      await channel.publish(1)
+      assert.deepEqual(data(await asking), [1])
+      await channel.close()
+      assert.equal(rings, 0)
+    })
+
+    it('and never does: close() does not fail, who waits for it is told so', async () => {
+      const asking = served.get('/')
+      await until(() => tails === 1)
+      await channel.close()
+      ready.open(Promise.reject(new Error('it is away')) as unknown as undefined)
+      assert.equal((await asking).status, 500)
+      assert.deepEqual(served.errors.map(String), ['Error: it is away'])
+    })
+  })
+
   it('beside a boundary that has returned already it has one of its own', async () => {
     channel = new Channel('news')
     const beside = suspendable(() => {})

@@ -223,11 +223,13 @@ export class Channel {
   async close(): Promise<void> {
     this.waiters.complete()
     this.waiters.complete(LISTENING)
-    const tailing = this.#tailing
+    const stopping = this.#tailing?.then((stop) => stop())
+    const { rings } = this
     this.#tailing = undefined
     this.#rings = false
-    const stop = await tailing
-    stop?.()
+    if (rings) await stopping
+    // what has not begun may never do so, or fail: that is for those to hear who wait for it
+    else stopping?.catch(() => {})
   }
 
   /** @internal A reader that is told when what it has read is no longer all there is. */
