@@ -24,13 +24,20 @@ type Continuation = Koa.Context['continuation']
 
 /** @internal Where a request stands among those of a channel. */
 export class Seat extends Chained<Seat> {
+  readonly channel: Channel
   readonly continuation: Continuation
+  /** Who came later has a higher one. */
+  readonly number: number
+  /** Who it is, once it has waited, and where somebody says so. */
+  client: string | undefined
   /** What it was sent away with while it did not wait. */
   dismissal: ChannelError | undefined
 
-  constructor(continuation: Continuation) {
+  constructor(channel: Channel, continuation: Continuation, number: number) {
     super()
+    this.channel = channel
     this.continuation = continuation
+    this.number = number
   }
 }
 
@@ -67,6 +74,9 @@ export class Channel {
   readonly #settings: ChannelSettings
   readonly #feeds = new Set<Feed>()
   readonly #here = new Chain<Seat>()
+  #joined = 0
+  /** Of each client, who came last of its requests that have waited and are here. */
+  readonly #newest = new Map<string, Seat>()
   /** Nearly always there is one. */
   #fans: Fan[] = []
   /** Of its own subscribers, however many handlers there are of them. */
@@ -272,9 +282,30 @@ export class Channel {
 
   /** @internal */
   join(continuation: Continuation): Seat {
-    const seat = new Seat(continuation)
+    const seat = new Seat(this, continuation, ++this.#joined)
     this.#here.push(seat)
     return seat
+  }
+
+  /** @internal */
+  leave(seat: Seat): void {
+    this.#here.delete(seat)
+    if (seat.client && this.#newest.get(seat.client) === seat) this.#newest.delete(seat.client)
+  }
+
+  /**
+   * @internal It is to wait: an older request of its client makes room. One that was busy until a newer one came is the older one itself.
+   *
+   * @returns whether it may
+   */
+  stash(seat: Seat): boolean {
+    const { continuation } = seat
+    seat.client ??= this.#settings.clientId?.(continuation.context)
+    const newest = seat.client ? this.#newest.get(seat.client) : undefined
+    if (newest !== undefined && newest.number > seat.number) return false
+    this.waiters.stash(continuation)
+    if (seat.client) this.#newest.set(seat.client, seat)
+    return true
   }
 
   /** @internal It waits as others do, and is told whenever the channel grows, until it leaves its chain. */

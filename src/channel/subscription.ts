@@ -57,7 +57,7 @@ export class Subscription {
   }
 
   end(): void {
-    for (const seat of this.#seats) seat.chain?.delete(seat)
+    for (const seat of this.#seats) seat.channel.leave(seat)
   }
 
   /** Before it is told anything. @throws {ChannelError} 403 `ERR_FORBIDDEN` where it was sent away while it did not wait */
@@ -124,7 +124,7 @@ export class Subscription {
     if (known !== undefined) return known
     const { continuation } = this.ctx
     // stashed first: an older request of the client makes room, and where nobody is to wait any more it does not begin
-    for (const channel of this.#channels) channel.waiters.stash(continuation)
+    for (const seat of this.#seats) if (!seat.channel.stash(seat)) return 'completed'
     return continuation.wait(ms)
   }
 
