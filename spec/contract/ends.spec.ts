@@ -9,6 +9,12 @@ import { forEachKoa } from '../support/koas.js'
 import { recorder, type Scene, scene } from '../support/scene.js'
 import { type Answer, type Asking, type Served, serve } from '../support/serve.js'
 
+/** Reads a part of a body, and no more. Node takes the socket away from its request then. */
+async function begun(req: IncomingMessage): Promise<void> {
+  for await (const _ of req) break
+  assert.equal(req.socket, null)
+}
+
 describe('errors and ends', () => {
   let stage: Scene
   afterEach(() => stage.close())
@@ -220,10 +226,11 @@ describe('errors and ends', () => {
     ['not read', () => {}],
     // as body parsers do with what is too large
     ['given up and paused', (req: IncomingMessage) => req.pause()],
+    ['begun and left', begun],
   ] as const) {
     it(`body ${how} before the park: drained, so that the disconnect stays visible`, async () => {
-      stage = await scene((ctx) => {
-        leave(ctx.req)
+      stage = await scene(async (ctx) => {
+        await leave(ctx.req)
         ctx.continuation.suspend()
       })
       const socket = connect(stage.port, '127.0.0.1')
@@ -233,6 +240,7 @@ describe('errors and ends', () => {
       socket.write(Buffer.alloc(size, 'x'))
       await until(() => stage.heard.includes('onSuspend'))
       await until(() => stage.continuation.context.req.complete)
+      assert.equal(stage.continuation.clientId, '127.0.0.1')
       socket.destroy()
       await until(() => stage.continuation.phase === 'ended')
       assert.deepEqual(stage.heard, ['onSuspend', 'onDisconnect', 'onComplete'])

@@ -236,6 +236,30 @@ const holds = (compact?: boolean) => () => {
     await held(0)
   })
 
+  it('a body that was begun and left: held as any other, and its client is seen to leave', async () => {
+    await open({ timeout: 0, limits: { perClient: 1 } }, (app) => {
+      app.use(async ({ req }, next) => {
+        for await (const _ of req) break
+        assert.equal(req.socket, null)
+        await next()
+      })
+    })
+    const agent = new Agent({ keepAlive: true })
+    for (const body of ['x', 'x'.repeat(1_000_000)]) {
+      const asking = served.ask('POST', '/a', { body, agent })
+      await held(1)
+      assert.equal((await served.ask('POST', '/a', { body: 'x' })).status, 503)
+      clients.broadcast({ body: 'y' })
+      assert.equal((await asking).body, 'y')
+    }
+    const socket = connect({ port: served.port, host: '127.0.0.1' })
+    socket.write(`POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 2000000\r\n\r\n${'x'.repeat(1_900_000)}`)
+    await held(1)
+    socket.destroy()
+    await held(0)
+    agent.destroy()
+  })
+
   it('a body that somebody reads after the hold is all there', async () => {
     const read: string[] = []
     await open({}, (app) => {

@@ -104,6 +104,18 @@ describe('backpressure', () => {
     await backpressure.letAllIn()
   })
 
+  it('puts off one whose request Node has taken the socket from, as where its body was begun and left', async () => {
+    const [res] = (await asking(1)) as [ServerResponse]
+    const { socket } = res.req
+    rushed()
+    Object.assign(res.req, { socket: null })
+    assert.equal(await answer(res), true)
+    assert.equal(socket.isPaused(), true)
+    left = 0
+    await backpressure.letAllIn()
+    assert.equal(socket.isPaused(), false)
+  })
+
   it('what has begun goes on until few are left', async () => {
     const responses = await asking(3)
     const [one, two, three] = responses as [ServerResponse, ServerResponse, ServerResponse]

@@ -15,7 +15,7 @@ import {
   invalid,
 } from '../core/options.js'
 import { discardBody } from '../koa/body.js'
-import { stopWaiting } from '../koa/connection.js'
+import { addressOf, socketOf, stopWaiting } from '../koa/connection.js'
 import { isTaken, takeOut } from '../koa/hands.js'
 import { type PlainAnswer, type Prepared, prepare } from './answer.js'
 import { Held, type Line } from './held.js'
@@ -100,7 +100,7 @@ export class PlainHold {
   /** @throws {TypeError | RangeError} `ERR_INVALID_OPTION` for options not known, of the wrong type or out of range */
   constructor(options: PlainHoldOptions = {}) {
     checkOptions('A PlainHold', options, known)
-    const { timeout = 30_000, expired = {}, limits = {}, clientId = (ctx) => ctx.ip, compact } = options
+    const { timeout = 30_000, expired = {}, limits = {}, clientId = addressOf, compact } = options
     const { budget = 2, clock = systemClock, random = Math.random } = options
     checkNumber('timeout', timeout)
     checkOptions('limits', limits, ['total', 'perKey', 'perClient'])
@@ -154,7 +154,7 @@ export class PlainHold {
   hold(ctx: Koa.Context, key?: unknown): number {
     if (typeof ctx?.res?.writeHead !== 'function') throw invalid('What is held', 'a Koa context', ctx)
     const { res } = ctx
-    if (res.destroyed || ctx.req.socket?.destroyed) return this.waiting(key)
+    if (res.destroyed || socketOf(res, ctx.req)?.destroyed) return this.waiting(key)
     if (res.headersSent || isTaken(ctx)) {
       throw new IllegalStateError('Cannot hold a response that has begun, or that somebody else writes: hold it first')
     }
@@ -300,7 +300,7 @@ export class PlainHold {
   }
 
   readonly #discardBodies = (): void => {
-    for (const { req } of this.#unread.splice(0)) discardBody(req)
+    for (const res of this.#unread.splice(0)) discardBody({ req: res.req, res })
   }
 
   /** @internal The client has left. */

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import type Koa from 'koa'
 import type { Clock } from '../core/clock.js'
+import { socketOf } from './connection.js'
 
 type Response = Koa.Context['res']
 
@@ -73,7 +74,8 @@ export class Backpressure {
   answered(res: Response): boolean {
     // one of HTTP/2 says nothing of that
     if (!res.shouldKeepAlive) return false
-    return this.putOff(res.req.socket, res)
+    const socket = socketOf(res)
+    return socket !== undefined && this.putOff(socket, res)
   }
 
   /** The same for a connection that is kept, and whose response, if any, is still to be ended. */

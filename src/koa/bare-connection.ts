@@ -72,12 +72,13 @@ export class BareConnection {
    * Lets go of a request and of its response: whoever listens to these hears that they are over.
    *
    * @param unheard nobody listens, as `isUnheard()` says
-   * @returns `undefined` where Node has to write the response: in another version of HTTP, before all of the request is here, where
-   *   others wait on the same connection, where the response is not Node's own, says itself how it ends, or hears of its time limit
+   * @returns `undefined` where Node has to write the response: in another version of HTTP, before all of the request is here, or has
+   *   been read, where others wait on the same connection, where the response is not Node's own, says itself how it ends, or hears of
+   *   its time limit
    */
   static of(res: Response, owner: Owner, unheard: boolean): BareConnection | undefined {
-    const socket: ServedSocket = res.req.socket
-    if (!isPlain(res, socket)) return undefined
+    const { socket }: { socket: ServedSocket | null } = res.req
+    if (socket === null || !isPlain(res, socket)) return undefined
     const bare = socket[BARE] ?? new BareConnection(socket)
     const limit = socket.timeout ?? 0
     bare.#take(res, owner)
@@ -109,9 +110,9 @@ export class BareConnection {
 
   /** Who waited on the connection of a response last, or waits there. */
   static ownerOn(res: Response): Owner | undefined {
-    const { httpVersion, socket }: { httpVersion: string; socket: ServedSocket } = res.req
+    const { httpVersion, socket }: { httpVersion: string; socket: ServedSocket | null } = res.req
     // what stands for the socket of a stream of HTTP/2 may throw
-    return httpVersion === '1.1' ? socket[BARE]?.owner : undefined
+    return httpVersion === '1.1' ? socket?.[BARE]?.owner : undefined
   }
 
   private constructor(socket: ServedSocket) {

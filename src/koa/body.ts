@@ -1,8 +1,11 @@
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type Koa from 'koa'
 import type { Clock } from '../core/clock.js'
+import { socketOf } from './connection.js'
 
 type Request = Koa.Context['req']
+type Exchange = Pick<Koa.Context, 'req' | 'res'>
 
 /** A body was announced, nobody has begun to read it, and it is not all here. */
 export function isBodyToCome(req: Request): boolean {
@@ -18,11 +21,22 @@ function isAnnounced(req: Request): boolean {
 }
 
 /** Throws away a body that nobody reads: it stops the reading of the socket, and then nobody sees the client leave. */
-export function discardBody(req: Request): void {
-  if (req.readableFlowing || (req.complete && req.readableLength === 0)) return
-  if (!isAnnounced(req)) return
+export function discardBody({ req, res }: Exchange): void {
+  if ((req.complete && req.readableLength === 0) || !isAnnounced(req)) return
+  if (req.destroyed && req.httpVersionMajor < 2) discardRest(req, socketOf(res, req))
   // a parser that has given it up leaves it paused
-  if (req.listenerCount('data') + req.listenerCount('readable') === 0) req.resume()
+  else if (!req.readableFlowing && req.listenerCount('data') + req.listenerCount('readable') === 0) req.resume()
+}
+
+/** A request whose reading was broken off takes no more of its body, and what came of it would stop the socket for good. */
+function discardRest(req: Request & { _dumped?: boolean }, socket: ServedSocket | undefined): void {
+  req._dumped = true
+  // what Node has stopped for the sake of an answer that is not taken, it lets go on itself
+  if (socket?.readable && !socket._paused) socket.resume()
+}
+
+interface ServedSocket extends Socket {
+  readonly _paused?: boolean
 }
 
 /** All of it is here, or as much as is kept for whoever will read it; or no more will come. */
@@ -56,7 +70,7 @@ export function onceBodyIsHere(req: Request, here: () => void): () => void {
  * Does away with a body that nobody has read when the response is sent, as Node does where nobody has waited for it: what is
  * left of it would keep the next request of the connection out, and a stream of HTTP/2 open.
  */
-export function dumpUnread({ req, res }: Pick<Koa.Context, 'req' | 'res'>, clock: Clock): void {
+export function dumpUnread({ req, res }: Exchange, clock: Clock): void {
   const { stream } = req as { stream?: Duplex & { close(): void } }
   const dump = (): void => {
     if (req.readableFlowing !== null || req.readableDidRead) return

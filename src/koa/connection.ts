@@ -5,6 +5,22 @@ import type Koa from 'koa'
 type Response = Koa.Context['res']
 type Closed = (finished: boolean) => void
 
+/**
+ * The socket that a request came by, `undefined` where it came by none. Node takes `req.socket` away where the reading of the body is
+ * broken off, as by a `break` out of a loop over it, and the connection goes on.
+ */
+export function socketOf(res: Response, req = res.req): Socket | undefined {
+  const asked = req as { readonly socket: Socket | null; readonly client?: Socket | null }
+  // a response that waits behind another one has no socket, and Node keeps another way to it, which has no type
+  return asked.socket ?? res.socket ?? asked.client ?? undefined
+}
+
+/** `ctx.ip`, for which Koa asks `req.socket`. */
+export function addressOf(ctx: Koa.Context): string {
+  const { socket } = ctx.req as { readonly socket: Socket | null }
+  return socket === null ? (ctx.ips[0] ?? socketOf(ctx.res, ctx.req)?.remoteAddress ?? '') : ctx.ip
+}
+
 /** Those whose response waits behind another one on the same connection, by socket. */
 const queued = new WeakMap<Socket, Set<() => void>>()
 
@@ -47,7 +63,8 @@ export function closingOf(res: Response): EventEmitter {
 export function watchQueued(res: Response, left: () => void): void {
   const { req } = res
   if (res.socket !== null || req.httpVersionMajor >= 2) return
-  const { socket } = req
+  const socket = socketOf(res)
+  if (socket === undefined) return
   // it has closed already, and says so to nobody any more
   if (socket.destroyed) {
     left()
@@ -68,7 +85,8 @@ export function onceLeft(ctx: Koa.Context, left: () => void): () => void {
     stop()
     if (hasLeft(ctx)) left()
   }
-  const line = res.socket === null && req.httpVersionMajor < 2 ? queuedOn(req.socket) : undefined
+  const socket = res.socket === null && req.httpVersionMajor < 2 ? socketOf(res, req) : undefined
+  const line = socket && queuedOn(socket)
   const stop = (): void => {
     closingOf(res).off('close', closed)
     line?.delete(closed)
@@ -116,7 +134,7 @@ export function stopWaiting(ctx: Koa.Context): void {
 /** The connection is closed: tells Koa of its error, if Koa does not hear of it by itself any more. */
 function tellError(ctx: Koa.Context): void {
   const waited = ctx as Waited
-  const { errored } = ctx.req.socket
+  const errored = socketOf(ctx.res, ctx.req)?.errored ?? null
   if (waited[WAITS] !== false || errored === null) return
   waited[WAITS] = true
   ctx.onerror(errored)
@@ -154,7 +172,7 @@ const forOthers: PropertyDescriptor = {
   configurable: true,
   enumerable: true,
   get(this: Response): boolean {
-    const incoming = (this.req.socket as ServedSocket | null)?.parser?.incoming
+    const incoming = (socketOf(this) as ServedSocket | undefined)?.parser?.incoming
     return incoming != null && incoming !== this.req
   },
   // by Node, where something else in the head decides
@@ -167,9 +185,9 @@ const forOthers: PropertyDescriptor = {
 function passOn(this: Response): void {
   // let go of by one who holds it, it says that it is over, and its answer is still to come
   if (!this.headersSent) return
-  const { socket }: { socket: ServedSocket } = this.req
-  if (socket._httpMessage) closeAfter(socket._httpMessage)
-  else socket.end()
+  const socket: ServedSocket | undefined = socketOf(this)
+  if (socket?._httpMessage) closeAfter(socket._httpMessage)
+  else socket?.end()
 }
 
 /** All of the response was handed over. HTTP/2 calls finished what the client has reset as well. */
@@ -187,5 +205,5 @@ export function isClosed(res: Koa.Context['res']): boolean {
 /** The client is gone and has not had its whole response, asked at this moment. */
 export function hasLeft({ req, res }: Koa.Context): boolean {
   if (isFinished(res)) return false
-  return isClosed(res) || (req.httpVersionMajor < 2 && req.socket.destroyed)
+  return isClosed(res) || (req.httpVersionMajor < 2 && socketOf(res, req)?.destroyed === true)
 }

@@ -85,7 +85,7 @@ export class RequestHost implements Host {
   parked(): void {
     stopWaiting(this.context)
     parkIn(passageOf(this.context))
-    if (!this.#keepsBody) discardBody(this.context.req)
+    if (!this.#keepsBody) discardBody(this.context)
     this.hearBody()
   }
 

@@ -15,6 +15,7 @@ import {
 } from '../core/options.js'
 import { WakeQueue } from '../core/wake-queue.js'
 import { Backpressure, MANY } from './backpressure.js'
+import { addressOf } from './connection.js'
 
 /** The options of `continuations()`: times, limits, and who counts as one client. */
 export interface ContinuationsOptions {
@@ -107,8 +108,8 @@ export function settingsOf(options: ContinuationsOptions = {}): Settings {
     queue,
     backpressure,
     letAllIn: () => backpressure.letAllIn(),
-    clientId: named ?? ((ctx) => ctx.ip || undefined),
-    countedClient: named ?? ((ctx) => (!ctx.app.proxy && isLocal(ctx.ip) ? undefined : ctx.ip)),
+    clientId: named ?? ((ctx) => addressOf(ctx) || undefined),
+    countedClient: named ?? ((ctx) => (!ctx.app.proxy && isLocal(addressOf(ctx)) ? undefined : addressOf(ctx))),
   }
 }
 

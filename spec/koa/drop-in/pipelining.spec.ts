@@ -2,7 +2,14 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import type Koa from 'koa'
-import { type Continuation, ContinuationManager, continuations, PlainHold, suspendable } from '../../../src/index.js'
+import {
+  type Boundary,
+  type Continuation,
+  ContinuationManager,
+  continuations,
+  PlainHold,
+  suspendable,
+} from '../../../src/index.js'
 import { collected } from '../../support/collected.js'
 import { gate, turn, until } from '../../support/gate.js'
 import { forEachKoa } from '../../support/koas.js'
@@ -185,6 +192,55 @@ describe('held requests that are pipelined', () => {
         })
       })
     }
+
+    describe('behind one another, and the body of the second was begun and left above the boundary', () => {
+      let boundary: Boundary
+      let socket: Socket
+      let received: string
+      beforeEach(async () => {
+        clients = new ContinuationManager()
+        clock = new ManualClock()
+        heard = []
+        boundary = continuations({ clock })
+        const app = new Koa()
+        app.use(async ({ req }, next) => {
+          for await (const _ of req) break
+          assert.equal(req.socket === null, req.method === 'POST')
+          await next()
+        })
+        app.use(boundary).use(handler)
+        served = await serve(app)
+        received = ''
+        socket = connect(served.port, '127.0.0.1')
+        socket.on('data', (chunk: Buffer) => {
+          received += chunk.toString()
+        })
+        socket.write('GET /a HTTP/1.1\r\nHost: a\r\n\r\nPOST /b HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx')
+        await held('/a', '/b')
+      })
+      afterEach(() => socket.destroy())
+
+      it('a client that closes is forgotten with both', async () => {
+        socket.destroy()
+        await until(() => heard.length === 4)
+        assert.deepEqual(heard.toSorted(), ['onComplete /a', 'onComplete /b', 'onDisconnect /a', 'onDisconnect /b'])
+        assert.deepEqual([clients.size, served.errors], [0, []])
+      })
+
+      it('drain: both are answered, in order, and the connection closes with the second', async () => {
+        const closed = once(socket, 'close')
+        const draining = boundary.drain({ rate: Number.POSITIVE_INFINITY })
+        clock.advance(1)
+        assert.deepEqual(await draining, { held: 2, failed: 0 })
+        await closed
+        assert.deepEqual(received.match(/news for \/[ab]|(?<=Connection: )[a-z-]+/g), [
+          'keep-alive',
+          'news for /a',
+          'close',
+          'news for /b',
+        ])
+      })
+    })
 
     it('a PlainHold leaves nothing of them on the connection when they are answered', async () => {
       const clients = new PlainHold()
