@@ -105,4 +105,20 @@ describe('a request whose body was begun and left', () => {
     await closed
     assert.match(received, /begun, \r\n.*ended\r\n0\r\n\r\n$/s)
   })
+
+  it('behind which another one is in line: the connection goes on until that is answered', async () => {
+    const [first, second] = (await ask(post(), get)) as [Koa.Context, Koa.Context]
+    for (const { res } of [first, second]) noteInLine(res)
+    let received = ''
+    client.on('data', (chunk: Buffer) => {
+      received += chunk.toString()
+    })
+    const closed = once(client, 'close')
+    closeAfter(first.res)
+    first.res.end('one')
+    closeAfter(second.res)
+    second.res.end('two')
+    await closed
+    assert.deepEqual(received.match(/(?<=Connection: )[a-z-]+|one|two/g), ['keep-alive', 'one', 'close', 'two'])
+  })
 })
