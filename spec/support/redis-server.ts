@@ -19,6 +19,7 @@ export interface RedisServer {
   stop(signal?: NodeJS.Signals): Promise<void>
   /** Throws away what it keeps on disk. Only while it is stopped. */
   empty(): void
+  /** Nothing happens where it runs. */
   start(): Promise<void>
   /** One command, and its answer as it is on the wire. */
   ask(...args: string[]): Promise<string>
@@ -35,9 +36,12 @@ process.on('exit', () => {
 export async function redisServer(...settings: string[]): Promise<RedisServer> {
   const folder = mkdtempSync(join(tmpdir(), 'redis-'))
   const path = join(folder, 'redis.sock')
-  let server: ChildProcess
+  let server: ChildProcess | undefined
+  const isRunning = (): boolean => server !== undefined && server.exitCode === null && server.signalCode === null
 
   const start = async (): Promise<void> => {
+    // a second one on the same socket would take it from the first, and whoever is connected by then not
+    if (isRunning()) return
     const disk = ['--dir', folder, '--save', '', '--appendonly', 'yes', '--appendfsync', 'always']
     const own = ['--port', '0', '--unixsocket', path, '--loglevel', 'warning', ...disk, ...settings]
     const started = spawn('redis-server', own, { stdio: 'ignore' })
@@ -51,7 +55,7 @@ export async function redisServer(...settings: string[]): Promise<RedisServer> {
     }
   }
   const stop = async (signal: NodeJS.Signals = 'SIGTERM'): Promise<void> => {
-    if (server.exitCode !== null || server.signalCode !== null) return
+    if (server === undefined || !isRunning()) return
     const ended = once(server, 'exit')
     server.kill(signal)
     await ended
@@ -74,7 +78,7 @@ export async function redisServer(...settings: string[]): Promise<RedisServer> {
     url: `unix://${path}`,
     path,
     get pid() {
-      return server.pid ?? 0
+      return server?.pid ?? 0
     },
     start,
     stop,
