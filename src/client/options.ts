@@ -10,6 +10,7 @@ export interface CursorStorage {
 
 type HeaderFields = Readonly<Record<string, string>> | Iterable<readonly [name: string, value: string]>
 
+/** How a channel is followed by `connect()`. */
 export interface ConnectOptions {
   /** Where to begin: a cursor from before, or `'0'` for the oldest message kept. Default: from now. */
   cursor?: string | undefined

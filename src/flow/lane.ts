@@ -14,6 +14,7 @@ import type { Job } from '../koa/lanes.js'
 import { LaneError } from './lane-error.js'
 import { PriorityLine, type Standing } from './priority-line.js'
 
+/** How many jobs run in a lane at once, how many wait, and for how long. */
 export interface LaneOptions {
   /** How many jobs run at once; `Infinity`: all. There is no default. */
   concurrency: number
@@ -31,6 +32,7 @@ export interface LaneOptions {
   grace?: number | undefined
 }
 
+/** How a job of `run()` stands in line, and what ends it. */
 export interface RunOptions {
   /** Which of those in line goes first: the higher number, and of equal ones the earlier. Default 0. */
   priority?: number | undefined

@@ -22,6 +22,7 @@ import { mayBeLetGo, waitFor } from './wait-for.js'
 export { LaneError } from './lane-error.js'
 export type { JobOptions, LaneStats, PiscinaOptions, ReturnWhenOptions, RunOptions }
 
+/** How many threads there are, and what Piscina is told beside. */
 export interface OffloadOptions extends Partial<Omit<LaneOptions, 'concurrency'>> {
   /** What the function is called: in errors, and as the attribute that says how it went. Default the file's name. */
   name?: string | undefined
@@ -44,6 +45,7 @@ export interface OffloadOptions extends Partial<Omit<LaneOptions, 'concurrency'>
   random?: (() => number) | undefined
 }
 
+/** What goes over into the thread instead of being copied. */
 export interface Transfer {
   /** What of the task is moved into the thread, and not copied: array buffers, ports. */
   transferList?: readonly Transferable[] | undefined

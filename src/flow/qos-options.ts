@@ -16,6 +16,7 @@ export interface AdaptiveLimit {
   initial?: number | undefined
 }
 
+/** How many requests run at once, how many wait, for how long, and who goes first. */
 export interface QosOptions {
   /**
    * How many requests run below it at once; `Infinity`: no limit. Or `{ adaptive: true, min, max }`: it follows the

@@ -5,6 +5,7 @@ import type { ContinuationsOptions } from '../koa/settings.js'
 import { Buckets } from './buckets.js'
 import { clientOfAddress, keyOf } from './client-key.js'
 
+/** How often each client is served, how long others are put off, and who counts as one. */
 export interface ThrottleOptions {
   /** Requests a second that each client may make in the long run; a part of one too: `1 / 60` is one a minute. Default 25. */
   rate?: number | undefined

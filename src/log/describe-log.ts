@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { type Backlog, epochName, type Log, type Position, type Stored } from './log.js'
 
+/** What `describeLog()` is to know of a log. */
 export interface DescribeLogOptions {
   /** Another handle on the same messages, as another process would have it. Without it, writers share the one log. */
   another?: ((log: Log) => Promise<Log>) | undefined

@@ -44,6 +44,7 @@ export class LogError extends Error {
   }
 }
 
+/** What else a `LogError` is told. */
 export interface LogErrorOptions extends ErrorOptions {
   inDoubt?: boolean | undefined
   /** Numbers from 0 to 1 for `Retry-After`. Default `Math.random`. */

@@ -32,6 +32,7 @@ export interface Log {
   close(): Promise<void>
 }
 
+/** What is published. */
 export interface Message {
   /** What kind it is, for clients that tell kinds apart. */
   readonly event?: string | undefined
@@ -39,6 +40,7 @@ export interface Message {
   readonly data: string
 }
 
+/** A message that a log keeps. */
 export interface Stored extends Message {
   /** 1 for the first message of an epoch, then one more for each. */
   readonly seq: number
@@ -54,6 +56,7 @@ export interface Position {
 /** So an epoch is named. */
 export const epochName = /^\w{1,64}$/
 
+/** From where a log is read. */
 export type After = Position | 'oldest' | 'now'
 
 /** How much of a channel is kept. What is over any of them goes, the oldest first; but age alone, the newest message always stays. */
@@ -74,6 +77,7 @@ export interface Backlog {
  */
 export type Gap = 'trimmed' | 'future' | 'foreign'
 
+/** What `read()` answers. */
 export interface Reading {
   readonly messages: readonly Stored[]
   /** Behind the last message read: where to read on. */

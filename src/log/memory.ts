@@ -14,6 +14,7 @@ import {
 } from './log.js'
 import { ringAll } from './ring.js'
 
+/** The time of a `MemoryLog`, and how its epochs are named. */
 export interface MemoryLogOptions {
   /** Milliseconds, going forward. Default `performance.now`. */
   now?: (() => number) | undefined

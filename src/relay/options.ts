@@ -2,6 +2,7 @@ import { type Clock, systemClock } from '../core/clock.js'
 import { checkClock, checkCount, checkFunction, checkOptions, checkRange, invalid } from '../core/options.js'
 import type { Backlog, Gap } from '../log/log.js'
 
+/** Which managers belong together, and how long a receipt is waited for. */
 export interface RelayOptions {
   /**
    * Managers that are relayed under the same name in the same log belong together. Default `'relay'`. A `Channel` of that name is

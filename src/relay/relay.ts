@@ -26,6 +26,7 @@ import { OwnDeeds } from './own-deeds.js'
 import { Pace } from './pace.js'
 import { Receipts } from './receipts.js'
 
+/** How many a relayed call has decided, here and elsewhere. */
 export interface RelayReceipt {
   /** Of the entry in the log. */
   readonly id: string

@@ -6,6 +6,7 @@ import type { Port } from './port.js'
 import { type House, ServedPort } from './served-port.js'
 import { machineNow } from './wire.js'
 
+/** Which log of several a `LogOwner` serves, and its time. */
 export interface LogOwnerOptions {
   /** Tells several logs on one port apart. Default `'log'`. */
   name?: string | undefined

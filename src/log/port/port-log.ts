@@ -21,6 +21,7 @@ import {
   unpackFailure,
 } from './wire.js'
 
+/** Which log of the owner it is, and for how long that is waited for. */
 export interface PortLogOptions {
   /** Which of the logs on this port. Default `'log'`. */
   name?: string | undefined

@@ -11,6 +11,7 @@ import { invalid } from '../../core/options.js'
  */
 export type Port = MessagePort | Worker | ChildProcess | ClusterWorker | NodeJS.Process | PostingPort
 
+/** A thread, a process or a channel between them, as far as a log uses it. */
 export interface PostingPort {
   postMessage(message: unknown): void
   on(event: 'message' | 'close', listener: (message?: unknown) => void): unknown

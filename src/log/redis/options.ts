@@ -4,6 +4,7 @@ import { InvalidTypeError } from '../../core/errors.js'
 import { checkClock, checkCount, checkFunction, checkOptions, checkRange, invalid } from '../../core/options.js'
 import type { RedisClient } from './client.js'
 
+/** Where Redis is, for how long it is waited for while it is away, and what is kept of a channel. */
 export interface RedisLogOptions {
   /** Where Redis is: `redis[s]://[[user][:password]@][host][:port][/database]` or `unix://…`. Default `redis://127.0.0.1:6379`. */
   url?: string | undefined

@@ -10,6 +10,7 @@ import { Patience, Waiter } from './patience.js'
 import { Memory } from './recent.js'
 import { append, ENDLESS, KNOWN, read } from './scripts.js'
 
+/** How a `RedisLog` stands at this moment. */
 export interface RedisLogStatistics {
   readonly state: RedisLogState
   /** Connections that were lost, and attempts to open one that failed, since the beginning. */
