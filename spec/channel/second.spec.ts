@@ -61,27 +61,21 @@ describe('a request that was busy while a newer one of its client came to wait',
     await here(0)
   })
 
-  it('a poll: 204; the newer one waits on', async () => {
-    const older = served.get('/?cursor=0', ann)
-    await reading()
-    const newer = served.get('/', ann)
-    await waiting(1)
-    log.through.open()
-    assert.equal((await older).status, 204)
-    assert.equal((await lobby.publish(1)).woken, 1)
-    assert.match((await newer).body, /"data":1/)
-  })
-
-  it('of several channels: in whichever of them the newer one waits', async () => {
-    const older = served.get('/hub?names=kitchen,lobby&cursor=0', ann)
-    await reading()
-    const newer = served.get('/', ann)
-    await waiting(1)
-    log.through.open()
-    assert.equal((await older).status, 204)
-    assert.equal((await lobby.publish(1)).woken, 1)
-    assert.equal((await newer).status, 200)
-  })
+  for (const [what, path] of [
+    ['a poll', '/?cursor=0'],
+    ['a poll of several channels, of which the newer one waits in the second', '/hub?names=kitchen,lobby&cursor=0'],
+  ] as const) {
+    it(`${what}: 204; the newer one waits on`, async () => {
+      const older = served.get(path, ann)
+      await reading()
+      const newer = served.get('/', ann)
+      await waiting(1)
+      log.through.open()
+      assert.equal((await older).status, 204)
+      assert.equal((await lobby.publish(1)).woken, 1)
+      assert.match((await newer).body, /"data":1/)
+    })
+  }
 
   it('waits after all where the newer one has left meanwhile, or is of somebody else', async () => {
     const older = served.get('/?cursor=0', ann)

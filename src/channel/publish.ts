@@ -90,7 +90,7 @@ async function readJson({ req }: Koa.Context, bytes: number): Promise<unknown> {
     chunks.push(chunk)
   }
   if (size > most) {
-    discardRest(req, most)
+    discardUpTo(req, most)
     throw new ChannelError(413, 'ERR_MESSAGE_TOO_LARGE', `More than the ${bytes} bytes that are kept`)
   }
   try {
@@ -104,7 +104,7 @@ async function readJson({ req }: Koa.Context, bytes: number): Promise<unknown> {
  * Throws away the rest of a body that is too long, so that the connection can take another request. What is longer still is not read:
  * Node closes its connection some seconds after the answer.
  */
-function discardRest(req: Koa.Context['req'], most: number): void {
+function discardUpTo(req: Koa.Context['req'], most: number): void {
   let size = 0
   req.on('data', (chunk: Buffer) => {
     size += chunk.length

@@ -87,7 +87,7 @@ export class Life extends Chained<Life> {
   get signal(): AbortSignal {
     this.#abort ??= new AbortController()
     // also one that was made before: whoever is let go of because the client has left may ask before it is told
-    if (this.#closed === 'left') this.#abort.abort(new DisconnectError())
+    if (this.#closed === 'left' && !this.#abort.signal.aborted) this.#abort.abort(new DisconnectError())
     else if (this.phase === 'ended') this.#abort.abort()
     return this.#abort.signal
   }

@@ -1,8 +1,7 @@
-import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type Koa from 'koa'
 import type { Clock } from '../core/clock.js'
-import { socketOf } from './connection.js'
+import { type ServedSocket, socketOf } from './connection.js'
 
 type Request = Koa.Context['req']
 type Exchange = Pick<Koa.Context, 'req' | 'res'>
@@ -33,10 +32,6 @@ function discardRest(req: Request & { _dumped?: boolean }, socket: ServedSocket 
   req._dumped = true
   // what Node has stopped for the sake of an answer that is not taken, it lets go on itself
   if (socket?.readable && !socket._paused) socket.resume()
-}
-
-interface ServedSocket extends Socket {
-  readonly _paused?: boolean
 }
 
 /** All of it is here, or as much as is kept for whoever will read it; or no more will come. */

@@ -146,6 +146,8 @@ export interface ServedSocket extends Socket {
   readonly _httpMessage?: Response | null
   /** `incoming` is the request whose head came last. */
   readonly parser?: { readonly incoming: Koa.Context['req'] | null } | null
+  /** Node reads no further for now: answers are not taken. */
+  readonly _paused?: boolean
 }
 
 const closing = new WeakSet<Response>()

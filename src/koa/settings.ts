@@ -34,8 +34,9 @@ export interface ContinuationsOptions {
    */
   limits?: { total?: number | undefined; perClient?: number | undefined } | undefined
   /**
-   * Who the client is, for `perClient` and for managers; `undefined` is not counted, and `''` are all that have no name. Default `ctx.ip`, and then
-   * `perClient` leaves loopback and private addresses out while `app.proxy` is off: there it would count the proxy.
+   * Who the client is, for `perClient` and for managers; `undefined` is not counted, and `''` are all that have no name.
+   * Default `ctx.ip`, and then `perClient` leaves loopback and private addresses out while `app.proxy` is off: there it would
+   * count the proxy.
    */
   clientId?: ((ctx: Koa.Context) => string | undefined) | undefined
   /**
