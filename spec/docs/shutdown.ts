@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { EventEmitter, once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { fileURLToPath } from 'node:url'
 import Router from '@koa/router'
 import Koa from 'koa'
 import {
@@ -13,12 +15,16 @@ import {
   type ShutdownOptions,
 } from '../../src/index.js'
 import { turn, until } from '../support/gate.js'
+import { program } from '../support/program.js'
 import { type Asking, serve } from '../support/serve.js'
+import { freePort } from './processes.js'
+import { fileOf, type Snippet } from './snippets.js'
 
 type Shows = (name: string, look: (own: Record<string, unknown>) => Promise<void>, add: () => object) => void
+type Runs = (name: string, body: (snippet: Snippet) => Promise<void>) => void
 
 /** What is shown of how a server ends. */
-export function showShutdown(shows: Shows): void {
+export function showShutdown(shows: Shows, runs: Runs): void {
   for (const name of [
     'README.md, Shutting down #1',
     'src/koa/shutdown.ts, gracefulShutdown #1',
@@ -66,6 +72,21 @@ export function showShutdown(shows: Shows): void {
       ending,
     )
   }
+
+  runs('docs/shutdown.md, In a cluster #1', async (snippet) => {
+    const port = String(await freePort())
+    const says = snippet.code
+      .replaceAll('3000', port)
+      .replace('ctx.continuation.suspend()', "(ctx.continuation.suspend(), console.log('held'))")
+    const running = spawn(process.execPath, [fileURLToPath(await program(await fileOf(snippet, says)))])
+    const ended = once(running, 'close')
+    const held = once(running.stdout, 'data')
+    const asking = askWhenThere(`http://127.0.0.1:${port}/`)
+    await held
+    running.kill()
+    assert.equal(await (await asking).text(), 'nothing yet')
+    assert.deepEqual(await ended, [0, null])
+  })
 
   let asking: Asking
   let close: () => Promise<void>
@@ -129,6 +150,11 @@ function ending() {
       return answer
     },
   }
+}
+
+/** Asks until somebody listens. */
+async function askWhenThere(url: string): Promise<Response> {
+  return (await fetch(url).catch(() => undefined)) ?? askWhenThere(url)
 }
 
 function suspends(ctx: Koa.Context): void {

@@ -353,7 +353,7 @@ describe('what the pages and docstrings show', () => {
   showProcesses(shows, runs)
   showRedis(runs)
   showHolds(shows)
-  showShutdown(shows)
+  showShutdown(shows, runs)
 
   it('is all looked at', () => {
     assert.deepEqual(

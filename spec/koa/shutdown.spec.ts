@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import type { ChildProcess } from 'node:child_process'
 import { EventEmitter, once } from 'node:events'
 import { Agent, createServer, type Server, type ServerResponse } from 'node:http'
 import type { Http2SecureServer } from 'node:http2'
@@ -8,6 +9,7 @@ import Koa from 'koa'
 import { type Boundary, Channel, continuations, gracefulShutdown, type ShutdownOptions } from '../../src/index.js'
 import { follow } from '../support/following.js'
 import { gate, until } from '../support/gate.js'
+import { start } from '../support/hosts.js'
 import { type Served, serve } from '../support/serve.js'
 import { askHttp2, serveHttp2 } from '../support/serve-http2.js'
 
@@ -116,6 +118,18 @@ describe('gracefulShutdown', () => {
     } finally {
       process.exit = exit
     }
+  })
+
+  it('begun by a signal, a process that has a channel to another one does not stay for that', async () => {
+    const forked = await start('process', new URL('forked-server.ts', import.meta.url))
+    const exited = once(forked.port as ChildProcess, 'exit')
+    const { port } = await forked.hears('port')
+    const held = forked.hears('held')
+    const asking = fetch(`http://127.0.0.1:${port}/`)
+    await held
+    process.kill(forked.pid as number, 'SIGTERM')
+    assert.equal(await (await asking).text(), 'nothing yet')
+    assert.deepEqual(await exited, [0, null])
   })
 
   it('at the timeout it cuts what is left', async () => {

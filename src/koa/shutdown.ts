@@ -95,10 +95,13 @@ export function gracefulShutdown(server: AnyServer, options: ShutdownOptions = {
     for (const signal of signals) process.off(signal, onSignal)
     const last = setTimeout(() => process.exit(), timeout)
     last.unref()
-    shutdown().catch((error: unknown) => {
-      console.error(error)
-      process.exitCode = 1
-    })
+    shutdown()
+      .catch((error: unknown) => {
+        console.error(error)
+        process.exitCode = 1
+      })
+      // a worker of a cluster would stay for its channel to the primary, on which nothing is to come
+      .finally(() => process.channel?.unref())
   }
   for (const signal of signals) process.once(signal, onSignal)
   server.once('close', () => {
