@@ -40,7 +40,7 @@ export function checkDrainOptions(of: string, options: DrainOptions, also: reado
 
 /**
  * Sends home whoever is held: their time is up at random moments, their connections close with the answer, and those
- * that are left shortly before the timeout fail with 503.
+ * that are left shortly before the timeout fail with 503. Of those for whom somebody is at work, the time is not up.
  *
  * It resolves when all have their answers, or at the timeout. That nobody new is held is up to the caller.
  */

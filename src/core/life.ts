@@ -3,7 +3,7 @@ import { Chained } from './chain.js'
 import { Continuation, type Outcome } from './continuation.js'
 import { Deadline } from './deadline.js'
 import { DisconnectError, IllegalStateError } from './errors.js'
-import { type Holder, type Holders, letGo, withHolder } from './holders.js'
+import { each, type Holder, type Holders, letGo, withHolder } from './holders.js'
 import type { Host } from './host.js'
 import { nextNumber } from './id.js'
 import type { Phase, Signal } from './lifecycle.js'
@@ -162,10 +162,10 @@ export class Life extends Chained<Life> {
     if (this.#apply('extend') && isWaiting(this.phase)) this.#deadline?.start(ms)
   }
 
-  /** The server is going away: the time is up within so many milliseconds, unless it is up before. */
+  /** The server is going away: the time is up within so many milliseconds, unless it is up before, or somebody is at work for it. */
   retire(within: number): void {
     this.host.closing()
-    if (!isUndecided(this.phase)) return
+    if (!isUndecided(this.phase) || each(this.holders).some(({ isAtWork }) => isAtWork)) return
     const ms = Math.max(1, within)
     if (!isWaiting(this.phase)) this.#span = this.#span > 0 ? Math.min(this.#span, ms) : ms
     else if ((this.until ?? 0) > this.host.policy.clock.now() + ms) this.#deadline?.start(ms)

@@ -1,5 +1,5 @@
 import { checkOptions, invalid } from '../koa/checks.js'
-import { type Continuation, onceDecided } from '../koa/decided.js'
+import { type Continuation, workUntilDecided } from '../koa/decided.js'
 import type { Job, ReturnWhenOptions } from '../koa/lanes.js'
 import { cancellation } from './cancellation.js'
 import { checkJob, type Lane } from './lane.js'
@@ -62,7 +62,7 @@ class Errands {
     this.#continuation = continuation
     // a job may be done before the handler has asked for the next one: it goes on when the handler has returned
     const remove = continuation.addContinuationListener({ onSuspend: () => this.#resumeIfDone() })
-    onceDecided(continuation, () => {
+    workUntilDecided(continuation, () => {
       remove()
       all.delete(continuation)
       this.#cancel()

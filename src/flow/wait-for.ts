@@ -1,5 +1,5 @@
 import { checkOptions } from '../koa/checks.js'
-import { type Continuation, type Outcome, onceDecided } from '../koa/decided.js'
+import { type Continuation, type Outcome, workUntilDecided } from '../koa/decided.js'
 import type { Job, JobOptions } from '../koa/lanes.js'
 import { cancellation } from './cancellation.js'
 import { checkJob, type Lane } from './lane.js'
@@ -108,7 +108,7 @@ class InPlace {
           this.#cancel(() => error)
         },
       })
-      onceDecided(continuation, () => {
+      workUntilDecided(continuation, () => {
         if (this.#decided === 'no') this.#decided = 'else'
         // with what it has failed the listener hears
         if (continuation.phase === 'failed' || continuation.phase === 'erring') return

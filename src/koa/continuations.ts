@@ -70,7 +70,8 @@ export interface Boundary extends Koa.Middleware {
    * close with their next answer.
    *
    * Those that are held expire, at random moments of a time that depends on how many they are, so the handlers answer
-   * as they do for a timeout. Once is enough; a second call has its own time.
+   * as they do for a timeout. One that waits for a job in a lane is left to that for as long as it can be. Once is enough;
+   * a second call has its own time.
    *
    * @returns resolves when all have their answers, at the latest when the timeout is over
    * @throws {TypeError | RangeError} `ERR_INVALID_OPTION` for options not known, of the wrong type or out of range

@@ -2,9 +2,12 @@ import { type Continuation, lifeOf, Undispatch } from '../core/continuation.js'
 
 export type { Continuation, Outcome } from '../core/continuation.js'
 
-/** Calls `decided` when the suspension in force is decided: before listeners hear of it, and before the next dispatch. */
-export function onceDecided(continuation: Continuation, decided: () => void): void {
-  lifeOf(continuation).hold({ letGo: decided })
+/**
+ * Work is begun that is to decide the suspension in force. Calls `decided` when that or something else has: before listeners hear of it,
+ * and before the next dispatch.
+ */
+export function workUntilDecided(continuation: Continuation, decided: () => void): void {
+  lifeOf(continuation).hold({ isAtWork: true, letGo: decided })
 }
 
 /** Errors by which a handler may leave without having failed, and the requests that they were made for. */

@@ -325,8 +325,9 @@ export class ContinuationManager implements Iterable<Continuation> {
    * Sends home all that wait, and keeps nobody any more: `stash()` throws a `DrainError`, which is answered 503.
    *
    * They expire, at random moments of a time that depends on how many they are, and their connections close with the
-   * answers. Once is enough; a second call has its own time. Who was decided before is on the way, and no longer the manager's:
-   * the boundary's `drain()` waits for those too.
+   * answers. One that waits for a job in a lane is left to that for as long as it can be. Once is enough; a second call
+   * has its own time. Who was decided before is on the way, and no longer the manager's: the boundary's `drain()` waits for
+   * those too.
    *
    * @returns resolves when all have their answers, at the latest when the timeout is over
    * @throws {TypeError | RangeError} `ERR_INVALID_OPTION` for options not known, of the wrong type or out of range

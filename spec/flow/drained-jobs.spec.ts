@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict'
+import Koa from 'koa'
+import { lanes } from '../../src/flow/lanes.js'
+import { type Boundary, ContinuationManager, continuations } from '../../src/index.js'
+import { until } from '../support/gate.js'
+import { ManualClock } from '../support/manual-clock.js'
+import { type Served, serve } from '../support/serve.js'
+import { type Errand, errand } from './errand.js'
+
+describe('a drain, and requests that wait for jobs', () => {
+  let clock: ManualClock
+  let boundary: Boundary
+  let clients: ContinuationManager
+  let job: Errand
+  let served: Served
+
+  beforeEach(async () => {
+    clock = new ManualClock()
+    boundary = continuations({ clock })
+    clients = new ContinuationManager()
+    job = errand()
+    const work = lanes({ database: { concurrency: 1 } }, { clock })
+    const app = new Koa()
+    app.use(boundary).use(work)
+    app.use(async (ctx) => {
+      const { continuation } = ctx
+      if (ctx.path === '/awaits') {
+        const found = continuation.waitFor('database', job.job)
+        clients.stash(continuation)
+        ctx.body = await found
+      } else if (!continuation.isInitial()) {
+        ctx.body = ctx.path === '/idle' ? 'nothing yet' : continuation.resultOf('database')
+      } else if (ctx.path === '/idle') continuation.suspend()
+      else {
+        continuation.returnWhen('database', job.job)
+        clients.stash(continuation)
+      }
+    })
+    served = await serve(app)
+  })
+  afterEach(() => served.close())
+
+  for (const path of ['/awaits', '/comes-again']) {
+    it(`${path}: has its result, and those that are idle go home meanwhile`, async () => {
+      const asking = served.get(path)
+      const idle = served.get('/idle')
+      await until(() => boundary.size === 2)
+      const drained = boundary.drain({ timeout: 10_000 })
+      clock.advance(5_000)
+      assert.equal((await idle).body, 'nothing yet')
+      assert.equal(boundary.size, 1)
+      job.done('a result')
+      const { body, headers } = await asking
+      assert.deepEqual([body, headers.connection], ['a result', 'close'])
+      assert.deepEqual(await drained, { held: 2, failed: 0 })
+    })
+
+    it(`${path}: where the manager is drained that keeps it, too`, async () => {
+      const asking = served.get(path)
+      await until(() => clients.size === 1)
+      const drained = clients.drain({ timeout: 10_000 })
+      clock.advance(5_000)
+      assert.equal(clients.size, 1)
+      job.done('a result')
+      assert.equal((await asking).body, 'a result')
+      assert.deepEqual(await drained, { held: 1, failed: 0 })
+    })
+
+    it(`${path}: what is not done shortly before the timeout is cancelled, and the client gets a 503`, async () => {
+      const asking = served.get(path)
+      await until(() => boundary.size === 1)
+      const drained = boundary.drain({ timeout: 10_000 })
+      clock.advance(8_999)
+      assert.equal(job.aborted, undefined)
+      clock.advance(1)
+      const { status, headers } = await asking
+      assert.deepEqual([status, typeof headers['retry-after']], [503, 'string'])
+      assert.ok(job.aborted)
+      assert.deepEqual(await drained, { held: 1, failed: 1 })
+      job.done('too late')
+    })
+
+    it(`${path}: the suspension's own time is up all the same`, async () => {
+      const asking = served.get(path)
+      await until(() => boundary.size === 1)
+      clock.advance(29_000)
+      const drained = boundary.drain({ timeout: 10_000 })
+      clock.advance(1_000)
+      assert.equal((await asking).status, 503)
+      assert.equal(job.aborted, 'ERR_JOB_CANCELLED')
+      assert.deepEqual(await drained, { held: 1, failed: 0 })
+      job.done('too late')
+    })
+  }
+})
