@@ -281,7 +281,7 @@ describe('bad input to a channel', () => {
   it('publish() of what JSON cannot hold, or of what is too large: rejects with a code', async () => {
     const circular: Record<string, unknown> = {}
     circular['self'] = circular
-    for (const data of [undefined, () => {}, Symbol('s'), 1n, circular]) {
+    for (const data of [undefined, () => {}, Symbol('s'), 1n, circular, Promise.resolve(1), new Blob(['x'])]) {
       await assert.rejects(channel.publish(data), { code: 'ERR_UNSERIALISABLE' })
     }
     for (const thrown of [undefined, null, 'no', 5, new Error('no')]) {

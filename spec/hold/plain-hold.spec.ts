@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { Agent } from 'node:http'
 import { constants } from 'node:http2'
 import { connect } from 'node:net'
+import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { inspect } from 'node:util'
 import Koa from 'koa'
@@ -652,6 +653,11 @@ const holds = (compact?: boolean) => () => {
       { headers: { Trailer: 'X-Last' } },
       { body: round },
       { body: () => {} },
+      { body: Promise.resolve('x') },
+      { body: Readable.from(['x']) },
+      { body: new Response('x') },
+      { body: new Response('x').body },
+      { body: new Blob(['x']) },
       { text: 'x' },
     ]) {
       const call = () => clients.answer('a', answer as unknown as PlainAnswer)

@@ -1,5 +1,6 @@
 import type Koa from 'koa'
 import { GAP } from '../client/wire.js'
+import { isToCome, shown } from '../koa/checks.js'
 import type { Message } from '../log/log.js'
 import { sizeOf } from '../log/log.js'
 import { ChannelError } from './errors.js'
@@ -49,14 +50,14 @@ function isName(event: unknown): event is string {
 function serialised(data: unknown): string {
   let text: string | undefined
   try {
-    text = JSON.stringify(data)
+    if (!isToCome(data)) text = JSON.stringify(data)
   } catch (cause) {
     // a `toJSON` may throw anything
     const reason = cause instanceof Error ? cause.message : 'its toJSON() throws'
     throw new ChannelError(400, 'ERR_UNSERIALISABLE', `The data cannot be written as JSON: ${reason}`, { cause })
   }
   if (text === undefined)
-    throw new ChannelError(400, 'ERR_UNSERIALISABLE', `The data cannot be written as JSON: it is ${typeof data}`)
+    throw new ChannelError(400, 'ERR_UNSERIALISABLE', `The data cannot be written as JSON: it is ${shown(data)}`)
   return text
 }
 

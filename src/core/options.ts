@@ -11,6 +11,12 @@ export function shown(value: unknown): string {
   return name && name !== 'Object' ? `an instance of ${name}` : 'an object'
 }
 
+/** A promise, a stream or a blob: it holds nothing yet, and JSON would show how it is made. */
+export function isToCome(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return ['then', 'pipe', 'getReader', 'arrayBuffer'].some((name) => typeof Reflect.get(value, name) === 'function')
+}
+
 export function invalid(what: string, expected: string, received: unknown): InvalidTypeError {
   return new InvalidTypeError(`${what} must be ${expected}: got ${shown(received)}`)
 }

@@ -1,4 +1,4 @@
-import { checkCount, checkOptions, checkRange, invalid } from '../core/options.js'
+import { checkCount, checkOptions, checkRange, invalid, isToCome } from '../core/options.js'
 import type { BareAnswer } from '../koa/bare-connection.js'
 import { checkHeader } from '../koa/head.js'
 
@@ -8,7 +8,7 @@ export interface PlainAnswer {
   status?: number | undefined
   /** Headers by name, beside those of the type and the length. */
   headers?: Readonly<Record<string, string>> | undefined
-  /** A text, bytes, or whatever JSON can hold. Default no body; 204 and 304 never have one. */
+  /** A text, bytes, or whatever JSON can hold; no stream and no promise. Default no body; 204 and 304 never have one. */
   body?: unknown
 }
 
@@ -47,8 +47,8 @@ function bodyOf(body: unknown): { body: Prepared['body']; type?: string } {
   if (body instanceof Uint8Array) return { body, type: 'application/octet-stream' }
   let json: string | undefined
   try {
-    json = JSON.stringify(body)
+    if (!isToCome(body)) json = JSON.stringify(body)
   } catch {}
-  if (json === undefined) throw invalid('body', 'a text, bytes, or what JSON can hold', body)
+  if (json === undefined) throw invalid('body', 'a text, bytes, or what JSON can hold, and all of it here', body)
   return { body: json, type: 'application/json; charset=utf-8' }
 }

@@ -14,5 +14,7 @@ export {
   checkRange,
   clientBy,
   invalid,
+  isToCome,
+  shown,
 } from '../core/options.js'
 export { retryAfter } from '../core/retry-after.js'
