@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import Router from '@koa/router'
 import Koa from 'koa'
+import { qos } from '../../src/flow/qos.js'
 import {
   Channel,
   ContinuationManager,
@@ -29,6 +30,7 @@ export function showShutdown(shows: Shows, runs: Runs): void {
     'README.md, Shutting down #1',
     'src/koa/shutdown.ts, gracefulShutdown #1',
     'src/koa/continuations.ts, drain #1',
+    'src/flow/qos.ts, drain #1',
   ]) {
     shows(
       name,
@@ -133,6 +135,7 @@ function ending() {
     ticker: new PlainHold(),
     server,
     process: signals,
+    qos,
     gracefulShutdown: (server: Server, options: ShutdownOptions) => {
       shutdown = gracefulShutdown(server, { ...options, signals: [] })
     },

@@ -2,8 +2,8 @@ import type Koa from 'koa'
 import { Aside } from '../koa/aside.js'
 import { comesWithHead, dumpUnread, isBodyToCome, onceBodyIsHere } from '../koa/body.js'
 import { isSuspended } from '../koa/boundary.js'
-import { SuspensionLimitError } from '../koa/checks.js'
-import { hasLeft } from '../koa/connection.js'
+import { checkDrainOptions, type Drained, type DrainOptions, drain, SuspensionLimitError } from '../koa/checks.js'
+import { closeAfter, hasLeft } from '../koa/connection.js'
 import { parkIn, passageOf, reenterAll, setPassage } from '../koa/passage.js'
 import { BodyTimeoutError } from './body-timeout-error.js'
 import { OverloadError } from './overload-error.js'
@@ -22,6 +22,24 @@ export interface Qos extends Koa.Middleware {
   readonly arriving: number
   /** How many may run at once, now. */
   readonly limit: number
+  /**
+   * The server goes away: nobody new is put in line, and who finds no free place is refused with a `DrainError`, 503. Those in line go on
+   * as places become free; who is there shortly before the timeout is refused like that, too.
+   *
+   * @returns resolves when those that were in line have their answers, at the latest when the timeout is over
+   * @throws {TypeError | RangeError} `ERR_INVALID_OPTION` for options not known, of the wrong type or out of range
+   * @example
+   * ```ts
+   * const limit = qos({ maxRequests: 10 })
+   * const boundary = continuations()
+   * app.use(limit)
+   * app.use(boundary)
+   * app.use(router.routes())
+   *
+   * gracefulShutdown(app.listen(3000), { drain: [limit, boundary] })
+   * ```
+   */
+  drain(options?: DrainOptions): Promise<Drained>
 }
 
 /**
@@ -88,7 +106,7 @@ export function qos(options: QosOptions = {}): Qos {
 
   async function queue(ctx: Koa.Context, next: Koa.Next): Promise<unknown> {
     const own = priority(ctx)
-    if (settings.holds.size >= maxSuspended) makeRoom(own)
+    if (settings.holds.size >= maxSuspended && !settings.holds.isClosed) makeRoom(own)
     const turn = await new QueuedRequest(ctx, own, permits, settings).turn(timeout)
     if (turn === 'expired') throw expired()
     return turn === 'come' ? enterIfHere(new Run(runs, ctx, 'running'), next) : undefined
@@ -123,7 +141,18 @@ export function qos(options: QosOptions = {}): Qos {
     return permits.take() ? enter(new Run(runs, ctx, 'running'), next) : queue(ctx, next)
   }
 
+  async function drainAll(options: DrainOptions = {}): Promise<Drained> {
+    checkDrainOptions('drain()', options)
+    settings.holds.close()
+    const all = [...settings.here, ...arriving.here]
+    return drain(
+      all.map(({ continuation }) => continuation),
+      options,
+    )
+  }
+
   const middleware: Koa.Middleware = function qos(ctx, next) {
+    if (settings.holds.isClosed) closeAfter(ctx.res)
     for (let each = passageOf(ctx); each !== undefined; each = each.outer) {
       if (each instanceof Run && each.isUnder(permits)) return next()
     }
@@ -136,6 +165,7 @@ export function qos(options: QosOptions = {}): Qos {
     suspended: { enumerable: true, get: () => permits.line.size },
     arriving: { enumerable: true, get: () => arriving.holds.size },
     limit: { enumerable: true, get: () => permits.limit.value },
+    drain: { value: drainAll },
     [Symbol.for('nodejs.util.inspect.custom')]: { value: () => shown(permits, arriving.holds.size) },
   }) as Qos
 }

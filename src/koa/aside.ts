@@ -56,7 +56,8 @@ export class Aside {
    * @throws {IllegalStateError} where there is no response to hold
    */
   wait(timeout: number, left: () => void): Promise<Outcome> {
-    this.#life.hold({ letGo: left })
+    // whoever let it wait is about to let it go on
+    this.#life.hold({ isAtWork: true, letGo: left })
     return this.#life.wait(timeout)
   }
 
