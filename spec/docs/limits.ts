@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import type Router from '@koa/router'
 import Koa from 'koa'
+import { lanes } from '../../src/flow/lanes.js'
 import { type Qos, qos } from '../../src/flow/qos.js'
 import { type Throttle, throttle } from '../../src/flow/throttle.js'
+import { continuations } from '../../src/index.js'
 import { gate, until } from '../support/gate.js'
 import { type Asking, serve } from '../support/serve.js'
 
@@ -70,6 +72,26 @@ export function showLimits(shows: Shows): void {
     // at first with half of it, to measure
     async ({ app }) => assert.deepEqual(await asked(app as Koa, 12, (running) => running === 10), Array(12).fill(200)),
     () => ({ qos }),
+  )
+
+  shows(
+    'docs/flow.md, What to watch #1',
+    async ({ app, router, limit, boundary, work }) => {
+      const once = throttle({ rate: 1, burst: 1, delay: 0, penalty: 0, clientId: () => 'me' })
+      for (const each of [limit, boundary, work, (router as Router).routes(), once])
+        (app as Koa).use(each as Koa.Middleware)
+      const served = await serve(app as Koa)
+      for (let n = 0; n < 3; n++) await served.get('/elsewhere')
+      assert.deepEqual(JSON.parse((await served.get('/metrics')).body), {
+        held: 0,
+        running: 1,
+        suspended: 0,
+        lanes: { database: { running: 0, waiting: 0, abandoned: 0 } },
+        refused: { ERR_RATE_LIMIT: 2 },
+      })
+      await served.close()
+    },
+    () => ({ boundary: continuations(), limit: qos(), work: lanes({ database: { concurrency: 1 } }) }),
   )
 
   const from = { 'x-forwarded-for': '192.0.2.1' }
