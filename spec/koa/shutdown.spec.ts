@@ -63,6 +63,17 @@ describe('gracefulShutdown', () => {
     agent.destroy()
   })
 
+  it('who connects in the moment in which the server closes is answered', async () => {
+    served = await serve(app)
+    const shutdown = gracefulShutdown(served.server, { signals: [] })
+    let ended: Promise<void> | undefined
+    served.server.once('connection', () => {
+      ended = shutdown()
+    })
+    assert.equal((await served.get('/plain')).body, 'plain')
+    await ended
+  })
+
   describe('an answer that is ended, and on its way to a client that reads slowly, is not cut', () => {
     async function shutsDown(server: Server | Http2SecureServer, client: () => Socket): Promise<void> {
       const shutdown = gracefulShutdown(server, { drain: boundary, signals: [] })

@@ -118,6 +118,8 @@ class Connections {
   readonly #server: AnyServer
   readonly #sockets = new Set<ServedSocket>()
   readonly #sessions = new Set<Http2Session>()
+  /** On which nothing had come when it was looked last. */
+  readonly #silent = new WeakSet<ServedSocket>()
 
   constructor(server: AnyServer) {
     this.#server = server
@@ -151,7 +153,12 @@ class Connections {
   closeIdle(): void {
     if ('closeIdleConnections' in this.#server) this.#server.closeIdleConnections()
     for (const session of this.#sessions) session.close()
-    for (const socket of this.#sockets) if (socket.bytesRead === 0) socket.destroy()
+    for (const socket of this.#sockets) {
+      if (socket.bytesRead > 0) continue
+      // of one that has just come, the request may be there and not be read yet
+      if (this.#silent.has(socket)) socket.destroy()
+      else this.#silent.add(socket)
+    }
   }
 
   /** Some client is still to get the rest of an answer that is ended. */
