@@ -12,6 +12,7 @@ describe('a drain, and requests that wait for jobs', () => {
   let boundary: Boundary
   let clients: ContinuationManager
   let job: Errand
+  let next: Errand
   let served: Served
 
   beforeEach(async () => {
@@ -19,12 +20,24 @@ describe('a drain, and requests that wait for jobs', () => {
     boundary = continuations({ clock })
     clients = new ContinuationManager()
     job = errand()
+    next = errand()
     const work = lanes({ database: { concurrency: 1 } }, { clock })
     const app = new Koa()
     app.use(boundary).use(work)
     app.use(async (ctx) => {
       const { continuation } = ctx
-      if (ctx.path === '/awaits') {
+      if (ctx.path === '/awaits-two') {
+        const first = await continuation.waitFor('database', job.job)
+        ctx.body = [first, await continuation.waitFor('database', next.job)]
+      } else if (ctx.path === '/comes-again-twice') {
+        if (continuation.getAttribute('second') !== undefined) {
+          ctx.body = [continuation.resultOf('database'), continuation.resultOf('second')]
+        } else if (continuation.isInitial()) continuation.returnWhen('database', job.job)
+        else continuation.returnWhen('database', next.job, { as: 'second' })
+      } else if (ctx.path === '/idle-then') {
+        await continuation.waitFor('database', job.job)
+        continuation.suspend()
+      } else if (ctx.path === '/awaits') {
         const found = continuation.waitFor('database', job.job)
         clients.stash(continuation)
         ctx.body = await found
@@ -92,4 +105,34 @@ describe('a drain, and requests that wait for jobs', () => {
       job.done('too late')
     })
   }
+
+  for (const path of ['/awaits-two', '/comes-again-twice']) {
+    it(`${path}: has the result of a further job, too`, async () => {
+      const asking = served.get(path)
+      await until(() => job.begun === 1)
+      const drained = boundary.drain({ timeout: 10_000 })
+      job.done(1)
+      await until(() => next.begun === 1)
+      clock.advance(5_000)
+      next.done(2)
+      assert.equal((await asking).body, '[1,2]')
+      assert.deepEqual(await drained, { held: 1, failed: 0 })
+    })
+  }
+
+  it('who wants to be held for something else after its job is refused', async () => {
+    const asking = served.get('/idle-then')
+    await until(() => job.begun === 1)
+    const drained = boundary.drain({ timeout: 10_000 })
+    job.done(1)
+    assert.equal((await asking).body, 'Cannot hold this request: the server is going away')
+    await drained
+  })
+
+  it('who comes with a job when it has begun is refused', async () => {
+    await boundary.drain()
+    assert.equal((await served.get('/awaits')).body, 'Cannot hold this request: the server is going away')
+    assert.equal((await served.get('/comes-again')).status, 503)
+    assert.equal(job.begun, 0)
+  })
 })

@@ -32,11 +32,12 @@ export class HoldCount {
   /**
    * @param groups the group within each scope; a scope left out is not counted for this one
    * @param again it is counted already, and enters further groups
+   * @param late it may enter also once it is closed
    * @throws {SuspensionLimitError} the first limit that is met
    * @throws {DrainError} once it is closed
    */
-  enter(groups: Groups, again = false): void {
-    this.check(groups, again)
+  enter(groups: Groups, again = false, late = false): void {
+    this.check(groups, again, undefined, late)
     if (!again) this.#size++
     for (const { scope, counts } of this.#groups) {
       if (scope in groups) counts.set(groups[scope], (counts.get(groups[scope]) ?? 0) + 1)
@@ -48,8 +49,8 @@ export class HoldCount {
    *
    * @param instead one of the same groups leaves before that: altogether, or its key only
    */
-  check(groups: Groups, again: boolean, instead?: 'all' | 'perKey'): void {
-    if (this.#closed) throw new DrainError(this.#random)
+  check(groups: Groups, again: boolean, instead?: 'all' | 'perKey', late = false): void {
+    if (this.#closed && !late) throw new DrainError(this.#random)
     const leaving = instead === undefined ? 0 : 1
     const leavingAll = instead === 'all' ? 1 : 0
     if (!again && this.#size - leavingAll >= this.#total) {

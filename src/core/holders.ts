@@ -1,7 +1,5 @@
 /** Whoever keeps a continuation while its suspension is undecided. */
 export interface Holder {
-  /** Does something that is about to decide it: a drain leaves it to that. */
-  readonly isAtWork?: boolean
   /** The suspension was decided or the request is over: let go of it. */
   letGo(): void
 }

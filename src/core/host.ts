@@ -36,8 +36,12 @@ export interface Host {
   readonly policy: Policy
   /** Who the client is, or `undefined` where that cannot be told. */
   readonly clientId: string | undefined
-  /** The request is about to be held: throws when it cannot be, or must not be. */
-  admit(): void
+  /**
+   * The request is about to be held: throws when it cannot be, or must not be.
+   *
+   * @param isAtWork for work that is to decide it: while the server goes away, one that was held before may be held for that
+   */
+  admit(isAtWork: boolean): void
   /** The hold that was admitted is over. */
   release(): void
   /** Remembers the async context that it is called in, for `enter`. That of the newest suspension holds. */

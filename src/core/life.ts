@@ -3,7 +3,7 @@ import { Chained } from './chain.js'
 import { Continuation, type Outcome } from './continuation.js'
 import { Deadline } from './deadline.js'
 import { DisconnectError, IllegalStateError } from './errors.js'
-import { each, type Holder, type Holders, letGo, withHolder } from './holders.js'
+import { type Holder, type Holders, letGo, withHolder } from './holders.js'
 import type { Host } from './host.js'
 import { nextNumber } from './id.js'
 import type { Phase, Signal } from './lifecycle.js'
@@ -34,6 +34,8 @@ export class Life extends Chained<Life> {
   dispatches = 1
   /** How often it was suspended; with that, which suspension is the newest. */
   suspensions = 0
+  /** Somebody works on what is to decide the suspension, the one in force or that which begins: a drain leaves it to that. */
+  isAtWork = false
   /** What it failed with. */
   failure: unknown
   /** When the last suspension began to wait. */
@@ -162,10 +164,10 @@ export class Life extends Chained<Life> {
     if (this.#apply('extend') && isWaiting(this.phase)) this.#deadline?.start(ms)
   }
 
-  /** The server is going away: the time is up within so many milliseconds, unless it is up before, or somebody is at work for it. */
+  /** The server is going away: the time is up within so many milliseconds, unless it is up before. */
   retire(within: number): void {
     this.host.closing()
-    if (!isUndecided(this.phase) || each(this.holders).some(({ isAtWork }) => isAtWork)) return
+    if (!isUndecided(this.phase) || this.isAtWork) return
     const ms = Math.max(1, within)
     if (!isWaiting(this.phase)) this.#span = this.#span > 0 ? Math.min(this.#span, ms) : ms
     else if ((this.until ?? 0) > this.host.policy.clock.now() + ms) this.#deadline?.start(ms)
@@ -284,7 +286,7 @@ export class Life extends Chained<Life> {
 
   #begin(signal: 'suspend' | 'wait', timeout: number | undefined): void {
     if (lifecycle[this.phase][signal] === 'illegal') throw this.illegal(`${signal}()`, hintAt(this.phase))
-    this.host.admit()
+    this.host.admit(this.isAtWork)
     this.#apply(signal)
     this.host.capture()
     this.suspensions++
@@ -295,6 +297,7 @@ export class Life extends Chained<Life> {
   /** The suspension is decided, or the request over: nobody waits for it any more. */
   #settle(wasUndecided: boolean, by: Holder | undefined): void {
     if (wasUndecided) this.host.release()
+    this.isAtWork = false
     const { holders } = this
     this.holders = undefined
     letGo(holders, by)

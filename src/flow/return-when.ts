@@ -1,5 +1,5 @@
 import { checkOptions, invalid } from '../koa/checks.js'
-import { type Continuation, workUntilDecided } from '../koa/decided.js'
+import { type Continuation, suspendForWork, workUntilDecided } from '../koa/decided.js'
 import type { Job, ReturnWhenOptions } from '../koa/lanes.js'
 import { cancellation } from './cancellation.js'
 import { checkJob, type Lane } from './lane.js'
@@ -26,7 +26,7 @@ export function returnWhen(
   }
   // refused before anything is suspended, so that a handler which catches it can answer by itself
   lane.admit()
-  if (!isDecided(continuation)) continuation.suspend()
+  if (!isDecided(continuation)) suspendForWork(continuation, () => continuation.suspend())
   if (continuation.phase !== 'suspending') {
     // decided already, or the client has left: the job is not run, and what an earlier dispatch has left there is not its result
     continuation.setAttribute(as, { status: 'rejected', reason: cancellation(continuation, lane) })

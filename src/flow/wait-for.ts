@@ -1,5 +1,5 @@
 import { checkOptions } from '../koa/checks.js'
-import { type Continuation, type Outcome, workUntilDecided } from '../koa/decided.js'
+import { type Continuation, type Outcome, suspendForWork, workUntilDecided } from '../koa/decided.js'
 import type { Job, JobOptions } from '../koa/lanes.js'
 import { cancellation } from './cancellation.js'
 import { checkJob, type Lane } from './lane.js'
@@ -21,7 +21,7 @@ export async function waitFor<Result>(
   let held = all.get(continuation)
   if (held === undefined) {
     const { phase } = continuation
-    const waiting = continuation.wait()
+    const waiting = suspendForWork(continuation, () => continuation.wait())
     if (phase !== 'dispatched' || continuation.phase !== 'suspended') {
       // rejects where it may not be held now; and else the client has left
       await waiting
@@ -128,7 +128,7 @@ class InPlace {
   #woken(outcome: Outcome): undefined {
     // between the wake-up and the turn the handler may have asked for another job
     if (this.#decided === 'done' && outcome === 'resumed' && this.#pending.size > 0) {
-      this.#hold(this.#continuation.wait())
+      this.#hold(suspendForWork(this.#continuation, () => this.#continuation.wait()))
     } else this.#end((lane) => cancellation(this.#continuation, lane))
   }
 

@@ -56,8 +56,9 @@ export class Aside {
    * @throws {IllegalStateError} where there is no response to hold
    */
   wait(timeout: number, left: () => void): Promise<Outcome> {
-    // whoever let it wait is about to let it go on
-    this.#life.hold({ isAtWork: true, letGo: left })
+    // whoever lets it wait is about to let it go on
+    this.#life.isAtWork = true
+    this.#life.hold({ letGo: left })
     return this.#life.wait(timeout)
   }
 

@@ -47,7 +47,8 @@ export class RequestHost implements Host {
     return this.policy.clientId(this.context)
   }
 
-  admit(): void {
+  admit(isAtWork: boolean): void {
+    const { made, policy } = this
     const { req, res } = this.context
     // set by Node where it hands a socket over, to a web socket say
     if ((req as { upgrade?: boolean }).upgrade) {
@@ -58,11 +59,11 @@ export class RequestHost implements Host {
     if (res.writableEnded && !this.isGone()) {
       throw new IllegalStateError('Cannot suspend a request whose response has ended: suspend before you answer')
     }
-    this.#countedClient = this.policy.countedClient(this.context)
-    this.policy.holds.enter(this.#groups())
-    this.policy.backpressure.asked()
-    const { made, policy } = this
-    if (made !== undefined && !policy.here.has(made)) policy.here.push(made)
+    this.#countedClient = policy.countedClient(this.context)
+    const isNew = made !== undefined && !policy.here.has(made)
+    policy.holds.enter(this.#groups(), false, isAtWork && !isNew)
+    policy.backpressure.asked()
+    if (isNew) policy.here.push(made)
   }
 
   release(): void {
