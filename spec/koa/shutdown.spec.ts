@@ -128,6 +128,8 @@ describe('gracefulShutdown', () => {
       for (const one of asking) await assert.rejects(one, { code: 'ECONNRESET' })
     } finally {
       process.exit = exit
+      // the specs may run in a process that was forked
+      process.channel?.ref()
     }
   })
 
