@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { constants } from 'node:http2'
 import { connect, type Socket } from 'node:net'
 import Koa from 'koa'
 import { Ear, Fan } from '../../src/channel/fan.js'
-import { Channel, type ChannelOptions, continuations, Hub, MemoryLog } from '../../src/index.js'
+import { Channel, type ChannelOptions, type Continuation, continuations, Hub, MemoryLog } from '../../src/index.js'
 import type { After, Position } from '../../src/log/log.js'
 import { type Following, follow } from '../support/following.js'
 import { gate, turn, until } from '../support/gate.js'
 import { ManualClock } from '../support/manual-clock.js'
 import { type Served, serve } from '../support/serve.js'
-import { askHttp2, serveHttp2 } from '../support/serve-http2.js'
+import { askHttp2, serveHttp2, takeNothing } from '../support/serve-http2.js'
 
 const events = { accept: 'text/event-stream' }
 
@@ -359,6 +361,56 @@ describe('a stream that listens', () => {
     await until(() => text.includes('data: 3'))
     await channel.close()
     assert.match((await asking).body, /data: 1\n\nid: \w+-2\ndata: 2\n\nid: \w+-3\ndata: 3\n\n$/)
+  })
+
+  describe('over HTTP/2 that takes nothing and leaves', () => {
+    let errors: Error[]
+    const leave = async (options: ChannelOptions, parked: () => Promise<unknown>): Promise<void> => {
+      channel = new Channel('news', options)
+      const app = new Koa().use(continuations()).use(channel.subscriber())
+      const http2 = await serveHttp2(app)
+      served = http2 as unknown as Served
+      errors = http2.errors
+      const session = await http2.connect()
+      await takeNothing(session)
+      const { stream } = askHttp2(session, { ':path': '/', ...events })
+      await once(stream, 'response')
+      await parked()
+      stream.close(constants.NGHTTP2_NO_ERROR)
+      await once(stream, 'close')
+    }
+
+    it('is let go of before there is anything new', async () => {
+      await leave({}, () => waiting())
+      await until(() => channel.size === 0 && channel.waiters.size === 0)
+      await channel.publish(1)
+      await turns()
+      assert.deepEqual(errors, [])
+    })
+
+    it('is not written to once it has been asked whether it may', async () => {
+      const asked = gate()
+      const answer = gate()
+      let reader: Continuation | undefined
+      const authorize = async ({ continuation }: Koa.Context): Promise<boolean> => {
+        if (reader === undefined) reader = continuation
+        else {
+          asked.open()
+          await answer
+        }
+        return true
+      }
+      await leave({ authorize }, async () => {
+        await waiting()
+        await channel.publish(1)
+        await asked
+      })
+      await until(() => reader?.signal.aborted === true)
+      answer.open()
+      await until(() => channel.size === 0)
+      await turns()
+      assert.deepEqual(errors, [])
+    })
   })
 
   it('a request that stands behind another on its connection is written to in its turn', async () => {

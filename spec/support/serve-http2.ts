@@ -68,6 +68,13 @@ export async function serveHttp2(app: Koa): Promise<Http2Served> {
   }
 }
 
+/** From now on it takes nothing of any answer but the head: all else waits at the server to be sent. */
+export function takeNothing(session: ClientHttp2Session): Promise<void> {
+  return new Promise((resolve, reject) => {
+    session.settings({ initialWindowSize: 0 }, (error) => (error === null ? resolve() : reject(error)))
+  })
+}
+
 export function askHttp2(session: ClientHttp2Session, headers: OutgoingHttpHeaders, body?: string): Http2Asking {
   const stream = session.request(headers, { endStream: body === undefined })
   const answer = new Promise<Http2Answer>((resolve, reject) => {

@@ -2,6 +2,7 @@ import type Koa from 'koa'
 import { CHANNELS, EVENT_STREAM } from '../client/wire.js'
 import { DrainError } from '../koa/checks.js'
 import { type Chunk, type Full, write, writeChunk } from '../koa/chunk.js'
+import { isClosed } from '../koa/connection.js'
 import type { Batch } from './batch.js'
 import type { Listening } from './fan.js'
 import type { Asked } from './request.js'
@@ -198,7 +199,8 @@ class Stream implements Listening {
 
   /** By somebody else: it may take long until all of it is sent, and nothing may come behind it. */
   get #isEnded(): boolean {
-    return this.#subscription.ctx.res.writableEnded
+    const { res } = this.#subscription.ctx
+    return res.writableEnded || isClosed(res)
   }
 
   readonly #empty = (): void => {

@@ -38,13 +38,26 @@ export function watchConnection(ctx: Koa.Context, closed: Closed): void {
     return
   }
   // as once() does it, with a wrapper less to keep
-  closingOf(res).on('close', function close(this: EventEmitter) {
-    this.off('close', close)
+  onClosing(res, function close(this: EventEmitter) {
+    offClosing(this, close)
     const finished = isFinished(res)
     if (!finished) tellError(ctx)
     closed(finished)
   })
   watchQueued(res, () => closed(false))
+}
+
+/**
+ * Calls `listener` when a response is over. A stream of HTTP/2 that the client resets without an error while some of the response waits to be
+ * sent never closes before Node.js 26; that the response was cut off it says at once.
+ */
+function onClosing(res: Response, listener: () => void): EventEmitter {
+  const closing = closingOf(res).on('close', listener)
+  return closing === res ? closing : closing.on('aborted', listener)
+}
+
+function offClosing(closing: EventEmitter, listener: () => void): void {
+  closing.off('close', listener).off('aborted', listener)
 }
 
 /**
@@ -88,10 +101,10 @@ export function onceLeft(ctx: Koa.Context, left: () => void): () => void {
   const socket = res.socket === null && req.httpVersionMajor < 2 ? socketOf(res, req) : undefined
   const line = socket && queuedOn(socket)
   const stop = (): void => {
-    closingOf(res).off('close', closed)
+    offClosing(closing, closed)
     line?.delete(closed)
   }
-  closingOf(res).on('close', closed)
+  const closing = onClosing(res, closed)
   line?.add(closed)
   return stop
 }
@@ -200,8 +213,8 @@ export function isFinished(res: Koa.Context['res']): boolean {
 
 /** Nothing more can be sent, whether all was sent or not. */
 export function isClosed(res: Koa.Context['res']): boolean {
-  const { stream } = res as { stream?: { destroyed: boolean } }
-  return stream === undefined ? res.destroyed : stream.destroyed
+  const { stream } = res as { stream?: { destroyed: boolean; aborted: boolean } }
+  return stream === undefined ? res.destroyed : stream.destroyed || stream.aborted
 }
 
 /** The client is gone and has not had its whole response, asked at this moment. */

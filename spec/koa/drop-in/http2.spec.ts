@@ -8,7 +8,7 @@ import { type Continuation, ContinuationManager, continuations, suspendable } fr
 import { gate, turn, until } from '../../support/gate.js'
 import { forEachKoa } from '../../support/koas.js'
 import { ManualClock } from '../../support/manual-clock.js'
-import { askHttp2, type Http2Served, serveHttp2 } from '../../support/serve-http2.js'
+import { askHttp2, type Http2Served, serveHttp2, takeNothing } from '../../support/serve-http2.js'
 
 describe('held requests over HTTP/2', () => {
   forEachKoa((name, Koa) => {
@@ -57,6 +57,31 @@ describe('held requests over HTTP/2', () => {
         const ask = (path: string, headers = {}, body?: string) =>
           askHttp2(session, { ':path': path, ...headers }, body)
         const held = (...paths: string[]) => until(() => paths.every((path) => [...clients.keys()].includes(path)))
+
+        for (const code of [constants.NGHTTP2_NO_ERROR, constants.NGHTTP2_CANCEL]) {
+          it(`a client that takes nothing of what was begun, and leaves with code ${code}, is noticed at once`, async () => {
+            const app = new Koa()
+            const ends: string[] = []
+            const handler: Koa.Middleware = async (ctx) => {
+              ctx.respond = false
+              ctx.res.write('half an answer')
+              ctx.continuation.addContinuationListener({ onComplete: () => ends.push('completed') })
+              ends.push(await ctx.continuation.wait())
+              ctx.res.end()
+            }
+            use(app, handler, new ManualClock())
+            served = await serveHttp2(app)
+            session = await served.connect()
+            await takeNothing(session)
+            const { stream } = ask('/')
+            await once(stream, 'response')
+            stream.close(code)
+            await until(() => ends.length === 2)
+            await turn()
+            assert.deepEqual(ends.sort(), ['completed', 'disconnected'])
+            assert.deepEqual(served.errors, [])
+          })
+        }
 
         it('suspend, resume: the answer is that of a handler that never suspends', async () => {
           await start((ctx) => {
