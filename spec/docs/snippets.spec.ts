@@ -182,6 +182,14 @@ describe('what the pages and docstrings show', () => {
     assert.equal((await served.get('/')).body, 'fine')
   })
 
+  shows('docs/middleware.md, With other middleware #1', async ({ app, clients }) => {
+    served = await serve(app.use(suspendsOnce(clients)))
+    const asking = served.get('/')
+    await waiting(clients)
+    clients.broadcast()
+    assert.equal((await asking).body, 'again')
+  })
+
   let counted = 0
   shows(
     'docs/middleware.md, Your own middleware below the boundary #1',

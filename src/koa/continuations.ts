@@ -98,5 +98,6 @@ interface Rest {
 
 const misplaced =
   'continuations() cannot find its place in app.middleware, so it does not know what to dispatch again: ' +
-  'call app.use(continuations()) on the app itself; in a router, a mounted app or another composition, and where a ' +
-  'tracing agent wraps what is given to app.use(), wrap the handlers in suspendable(...handlers) instead'
+  'call app.use(continuations()) on the app itself, or app.middleware.push(continuations()) where a tracing agent wraps ' +
+  'what is given to app.use(); in a router, a mounted app or another composition wrap the handlers in ' +
+  'suspendable(...handlers) instead'

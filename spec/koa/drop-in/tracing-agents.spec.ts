@@ -68,8 +68,22 @@ describe('held requests under a tracing agent', () => {
       const app = traced()
       served = await serve(app.use(continuations()).use(handler))
       assert.equal((await served.get('/')).status, 500)
-      assert.match(String(served.errors[0]?.message), /suspendable/)
+      assert.match(String(served.errors[0]?.message), /app\.middleware\.push\(continuations\(\)\).*suspendable/)
       assert.deepEqual(spans, ['+ continuations', '- continuations'])
+    })
+
+    it('continuations() that was not given to app.use() dispatches what is below, each time with a span of its own', async () => {
+      const app = traced()
+      app.use(function log(_ctx, next) {
+        return next()
+      })
+      app.middleware.push(continuations())
+      served = await serve(app.use(handler))
+      const asking = served.get('/')
+      await until(() => clients.resume() === 1)
+      assert.equal((await asking).body, 'done')
+      const dispatched = ['+ handler', 'dispatch', '- handler']
+      assert.deepEqual(spans, ['+ log', ...dispatched, ...dispatched, '- log'])
     })
   })
 })
