@@ -6,6 +6,7 @@ import { connect } from '../../src/client/index.js'
 import { Channel, ContinuationManager, continuations, getContinuation, Hub, suspendable } from '../../src/index.js'
 import { MemoryLog } from '../../src/log/memory.js'
 import { until } from '../support/gate.js'
+import { ManualClock } from '../support/manual-clock.js'
 import { type Served, serve } from '../support/serve.js'
 import { showCalls } from './calls.js'
 import { showClient } from './client.js'
@@ -205,6 +206,27 @@ describe('what the pages and docstrings show', () => {
     },
     () => ({ count: async () => void counted++ }),
   )
+
+  shows('docs/lifecycle.md, In tests #1', async ({ app, clients }) => {
+    served = await serve(app.use(suspendsOnce(clients)))
+    const real = { setTimeout, clearTimeout }
+    const { now } = Date
+    const fake = new ManualClock()
+    Object.assign(globalThis, { setTimeout: fake.setTimeout, clearTimeout: fake.clearTimeout })
+    Date.now = fake.now
+    try {
+      const asking = served.get('/')
+      await waiting(clients)
+      await until(() => fake.timers === 1)
+      fake.advance(29_999)
+      assert.equal(clients.size, 1)
+      fake.advance(1)
+      assert.equal((await asking).body, 'again')
+    } finally {
+      Object.assign(globalThis, real)
+      Date.now = now
+    }
+  })
 
   shows('src/core/continuation.ts, Continuation #1', async (own) => {
     const { get } = await whole(own, { timeout: 1 })
