@@ -172,6 +172,25 @@ describe('wait(): the awaiting style', () => {
     await until(() => stage.continuation.phase === 'ended')
   })
 
+  const over = { completed: /its answer is decided/, disconnected: /its client has left/ }
+  for (const [outcome, message] of Object.entries(over) as [keyof typeof over, RegExp][]) {
+    it(`where it came to '${outcome}', no other is begun: the error says why`, async () => {
+      const tried = gate()
+      stage = await scene(async ({ continuation }) => {
+        assert.equal(await continuation.wait(), outcome)
+        await assert.rejects(continuation.wait(), { code: 'ERR_ILLEGAL_STATE', message })
+        assert.throws(() => continuation.suspend(), { code: 'ERR_ILLEGAL_STATE', message })
+        tried.open()
+      })
+      const { asking, continuation } = await stage.park()
+      ends[outcome](continuation)
+      await tried
+      if (outcome === 'completed') assert.equal((await asking).body, 'from the publisher')
+      else await assert.rejects(asking)
+      assert.deepEqual(stage.errors, [])
+    })
+  }
+
   it('where suspend() would throw, it rejects; a rejection that nobody awaits does not end the process', async () => {
     stage = await scene(async (ctx) => {
       const { continuation } = ctx

@@ -209,6 +209,9 @@ export function isOver(phase: Phase): boolean {
 
 /** What to do where the handler's signal is illegal. */
 export function hintAt(phase: Phase): string {
+  // a handler that awaits may run on after these
+  if (phase === 'aborted') return 'its client has left'
+  if (phase === 'completed') return 'its answer is decided'
   if (isOver(phase)) return 'the dispatch is over'
   if (phase === 'woken' || isWaiting(phase)) return 'the handler has returned; suspend in its next dispatch'
   return 'once is enough in a dispatch'
