@@ -185,7 +185,15 @@ describe('calls', () => {
     it('takes an object of attributes, copied at the call; anything else is a TypeError and decides nothing', async () => {
       stage = await scene(plain)
       const { asking, continuation } = await stage.park()
-      for (const attributes of [null, 'message', 5, ['message'], () => {}]) {
+      for (const attributes of [
+        null,
+        'message',
+        5,
+        ['message'],
+        new Map([['message', 1]]),
+        Promise.resolve({ message: 1 }),
+        () => {},
+      ]) {
         assert.throws(() => continuation.resume(attributes as never), invalid)
       }
       assert.equal(continuation.phase, 'suspended')

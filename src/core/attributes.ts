@@ -7,10 +7,15 @@ export type AttributesCopy = Readonly<Record<string, unknown>>
 /** @throws {TypeError} `ERR_INVALID_OPTION` for what is no object of attributes */
 export function copyAttributes(attributes: Partial<ContinuationAttributes> | undefined): AttributesCopy | undefined {
   if (attributes === undefined) return undefined
-  if (typeof attributes !== 'object' || attributes === null || Array.isArray(attributes)) {
+  if (typeof attributes !== 'object' || attributes === null || isNameless(attributes)) {
     throw invalid('Attributes', 'an object', attributes)
   }
   return Object.assign(Object.create(null), attributes)
+}
+
+/** A list, a Map, or what is yet to come: it has no names, and whoever is woken would find nothing. */
+function isNameless(attributes: object): boolean {
+  return Symbol.iterator in attributes || attributes instanceof Promise
 }
 
 /** The attributes of one request. What a `resume()` gave is shared with others until somebody changes it here. */
