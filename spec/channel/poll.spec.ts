@@ -451,6 +451,16 @@ describe('a channel that is polled', () => {
       assert.equal((await bob).status, 200)
     })
 
+    it('drop() of what is no function, or answers with a promise: TypeError, and nobody is sent away', async () => {
+      await open()
+      assert.throws(() => channel.drop('ann' as never), { name: 'TypeError', code: 'ERR_INVALID_OPTION' })
+      const polling = served.get('/')
+      await waiting(1)
+      assert.throws(() => channel.drop((async () => false) as never), { name: 'TypeError', code: 'ERR_INVALID_OPTION' })
+      await channel.publish(1)
+      assert.equal((await polling).status, 200)
+    })
+
     it('drop() answers 403 to one that is woken already, and has its turn still to come', async () => {
       await open()
       const asking = served.get('/')

@@ -4,6 +4,7 @@ import {
   Chain,
   Chained,
   checkDrainOptions,
+  checkFunction,
   checkOptions,
   type Drained,
   type DrainOptions,
@@ -183,6 +184,7 @@ export class Channel {
    * `authorize` that they stay away.
    *
    * @returns how many
+   * @throws {TypeError} `ERR_INVALID_OPTION` for what is no function, or answers with a promise
    * @example
    * ```ts
    * router.post('/logout', (ctx) => {
@@ -191,10 +193,14 @@ export class Channel {
    * ```
    */
   drop(whom: (ctx: Koa.Context) => boolean): number {
+    checkFunction('whom', whom)
     let dropped = 0
     for (const seat of [...this.#here]) {
       const { continuation } = seat
-      if (!whom(continuation.context)) continue
+      const answer: unknown = whom(continuation.context)
+      // a promise would pick everybody
+      if (answer instanceof Promise) throw invalid('What whom answers', 'true or false', answer)
+      if (!answer) continue
       dropped++
       const error = new ChannelError(403, 'ERR_FORBIDDEN', 'You were sent away')
       // one that is woken, is asked for, or reads finds it before it is told anything
