@@ -210,6 +210,29 @@ describe('a hub of channels', () => {
       assert.deepEqual(served.errors, [])
     })
   }
+
+  for (const [said, status, message] of [
+    [undefined, 400, 'Which channel?'],
+    [5, 400, 'Which channel?'],
+    [{}, 400, 'Which channel?'],
+    [[5], 404, 'There is no channel 5: a name is a string'],
+  ] as const) {
+    it(`names that are ${JSON.stringify(said)}, as a client may write them: ${status}`, async () => {
+      const named = new Hub()
+      named.channel('5')
+      const names = () => said as never
+      const apps = [named.subscriber(names), named.publisher(names)].map((middleware) =>
+        serve(new Koa().use(middleware)),
+      )
+      for (const opened of apps) {
+        const served = await opened
+        const answer = await served.post('/', { data: 1 })
+        await served.close()
+        assert.deepEqual([answer.status, JSON.parse(answer.body).error.message], [status, message])
+        assert.deepEqual(served.errors, [])
+      }
+    })
+  }
 })
 
 describe('bad input to a channel', () => {

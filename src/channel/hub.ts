@@ -1,5 +1,13 @@
 import type Koa from 'koa'
-import { checkCount, checkDrainOptions, checkFunction, type Drained, type DrainOptions, drain } from '../koa/checks.js'
+import {
+  checkCount,
+  checkDrainOptions,
+  checkFunction,
+  type Drained,
+  type DrainOptions,
+  drain,
+  shown,
+} from '../koa/checks.js'
 import { Channel } from './channel.js'
 import { ChannelError } from './errors.js'
 import { Feed } from './feed.js'
@@ -148,7 +156,8 @@ export class Hub implements Iterable<Channel> {
   }
 
   #named(said: string | readonly string[]): Channel[] {
-    const wanted = [...new Set(typeof said === 'string' ? [said] : said)]
+    // what is no list names none
+    const wanted = [...new Set(typeof said === 'string' ? [said] : Array.from(said ?? []))]
     if (wanted.length === 0) throw new ChannelError(400, 'ERR_NO_CHANNEL', 'Which channel?')
     if (wanted.length > this.#perRequest) {
       const message = `A request may follow ${this.#perRequest} channels: got ${wanted.length}`
@@ -157,11 +166,9 @@ export class Hub implements Iterable<Channel> {
     return wanted.map((name) => {
       const channel = this.#channels.get(name)
       if (channel === undefined) {
-        throw new ChannelError(
-          404,
-          'ERR_UNKNOWN_CHANNEL',
-          `There is no channel ${JSON.stringify(String(name).slice(0, 100))}`,
-        )
+        const named =
+          typeof name === 'string' ? JSON.stringify(name.slice(0, 100)) : `${shown(name)}: a name is a string`
+        throw new ChannelError(404, 'ERR_UNKNOWN_CHANNEL', `There is no channel ${named}`)
       }
       return channel
     })
