@@ -109,7 +109,7 @@ describe(`RedisLog while Redis is away${noRedis}`, () => {
   })
 
   it('ready() waits for one attempt, and says what came of it', async () => {
-    const nowhere = open({ url: 'unix:///nowhere/redis.sock', wait: 0 })
+    const nowhere = open({ url: 'unix:///nowhere/redis.sock', wait: 0, retry: () => 60_000 })
     assert.equal(await refusal(nowhere.ready()), 'ERR_LOG_AWAY 503')
     assert.equal(nowhere.statistics.troubles, 1)
     assert.equal(await refusal(nowhere.ready()), 'ERR_LOG_AWAY 503')
