@@ -17,10 +17,12 @@ export async function follow(url: string, headers: Record<string, string>): Prom
     sent.on('response', resolve).on('error', reject).end()
   })
   let text = ''
+  const chunks: string[] = []
   let ended = false
   response.setEncoding('utf8')
   response.on('data', (chunk: string) => {
     text += chunk
+    chunks.push(chunk)
   })
   response.on('error', () => {})
   response.on('close', () => {
@@ -35,7 +37,15 @@ export async function follow(url: string, headers: Record<string, string>): Prom
     get ended() {
       return ended
     },
-    holds: (part) => until(() => text.includes(part)),
+    // each chunk is looked through once: a text may be long
+    holds: (part) => {
+      let seen = 0
+      let tail = ''
+      return until(() => {
+        while (seen < chunks.length && !tail.includes(part)) tail = tail.slice(-part.length) + chunks[seen++]
+        return tail.includes(part)
+      })
+    },
     close: () => {
       sent.destroy()
     },
