@@ -301,6 +301,39 @@ describe('a channel that is streamed', () => {
     stream.close()
   })
 
+  it('one that leaves while its first page is read is no error, whether the channel grows meanwhile or not', async () => {
+    for (const grows of [false, true]) {
+      const log = new MemoryLog()
+      const [asked, through, left] = [gate(), gate(), gate()]
+      const slow: Log = Object.assign(Object.create(log) as Log, {
+        append: log.append.bind(log),
+        tail: log.tail.bind(log),
+        async read(...args: Parameters<Log['read']>) {
+          const reading = await log.read(...args)
+          asked.open()
+          await through
+          return reading
+        },
+      })
+      await open({ log: slow }, (app) => {
+        app.use(({ res }, next) => {
+          res.once('close', left.open)
+          return next()
+        })
+      })
+      const asking = served.get('/', events)
+      await asked
+      asking.request.destroy()
+      await left
+      if (grows) await channel.publish(1)
+      through.open()
+      await until(() => channel.size === 0)
+      await turn()
+      assert.deepEqual(served.errors, [])
+      if (!grows) await served.close()
+    }
+  })
+
   it('one that takes things up again goes on', async () => {
     await open({ backlog: { messages: 10_000, bytes: 100_000_000 } })
     const sent = request(served.url, { headers: events, agent: false })

@@ -108,10 +108,12 @@ class Stream implements Listening {
           const waiting = subscription.listen(Math.max(1, left), this)
           if (!this.#begun) {
             // who may not wait is told so by the status: that is known before anything is written
-            if (this.#continuation.phase !== 'suspended') await waiting
+            const waits = this.#continuation.phase === 'suspended'
+            if (!waits) await waiting
             this.#begin()
             this.#written(start.length, write(res, start))
-            if (this.#full !== undefined) this.#continuation.resume()
+            // of a client that has left meanwhile nothing is taken, and it waits for nothing
+            if (waits && this.#full !== undefined) this.#continuation.resume()
           }
           const outcome = await waiting
           this.#listens = false
