@@ -92,7 +92,7 @@ describe('a channel that is polled', () => {
     assert.deepEqual(data(await served.get(`/?cursor=${cursor}`)), [2, 3])
   })
 
-  it('takes the cursor by query, Last-Event-ID or If-None-Match, also where a proxy has weakened it', async () => {
+  it('takes the cursor by query, Last-Event-ID or If-None-Match, also where a proxy that compresses has changed it', async () => {
     await open()
     const { id } = await channel.publish(1)
     await channel.publish(2)
@@ -101,6 +101,8 @@ describe('a channel that is polled', () => {
       ['/', { 'last-event-id': id }],
       ['/', { 'if-none-match': `"${id}"` }],
       ['/', { 'if-none-match': `W/"${id}", "another"` }],
+      ['/', { 'if-none-match': `"${id}-gzip"` }],
+      ['/', { 'if-none-match': `W/"${id}--br", "another"` }],
       [`/?cursor=${id}`, { 'if-none-match': '"another-1"' }],
     ]
     for (const [path, headers] of ways) assert.deepEqual(data(await served.get(path, headers)), [2], path)

@@ -61,8 +61,11 @@ function preferredWait(header: string): number | undefined {
   return seconds === undefined ? undefined : Number(seconds) * 1_000
 }
 
-/** The first of a list, with the mark of a weak validator taken off, which a proxy may have put there. */
+/**
+ * The first of a list. What a proxy that compresses may have put there is taken off: the mark of a weak validator, as nginx does, or
+ * the name of the coding, as Apache does in `"…-7-gzip"`. A cursor ends with a number.
+ */
 function etagOf(header: string): string | undefined {
-  const [, tag] = /^\s*(?:W\/)?"([^"]*)"/.exec(header) ?? []
+  const [, tag] = /^\s*(?:W\/)?"([^"]*?)(?:--?[a-z]{1,9})?"/.exec(header) ?? []
   return tag
 }
