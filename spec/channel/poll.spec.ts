@@ -102,10 +102,13 @@ describe('a channel that is polled', () => {
       ['/', { 'if-none-match': `"${id}"` }],
       ['/', { 'if-none-match': `W/"${id}", "another"` }],
       ['/', { 'if-none-match': `"${id}-gzip"` }],
+      ['/', { 'if-none-match': id }],
       ['/', { 'if-none-match': `W/"${id}--br", "another"` }],
       [`/?cursor=${id}`, { 'if-none-match': '"another-1"' }],
     ]
     for (const [path, headers] of ways) assert.deepEqual(data(await served.get(path, headers)), [2], path)
+    const refused = await served.get('/?wait=0', { 'if-none-match': `W/${id}` })
+    assert.deepEqual([refused.status, JSON.parse(refused.body).error.code], [400, 'ERR_INVALID_CURSOR'])
   })
 
   it('204 when the time is up, with the cursor kept', async () => {

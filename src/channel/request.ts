@@ -63,9 +63,10 @@ function preferredWait(header: string): number | undefined {
 
 /**
  * The first of a list. What a proxy that compresses may have put there is taken off: the mark of a weak validator, as nginx does, or
- * the name of the coding, as Apache does in `"…-7-gzip"`. A cursor ends with a number.
+ * the name of the coding, as Apache does in `"…-7-gzip"`. A cursor ends with a number. Without quotes it is what it is: who forgets
+ * them reads on, too, or hears that it is no cursor, and is not followed from now.
  */
-function etagOf(header: string): string | undefined {
-  const [, tag] = /^\s*(?:W\/)?"([^"]*?)(?:--?[a-z]{1,9})?"/.exec(header) ?? []
+function etagOf(header: string): string {
+  const [, tag = header] = /^\s*(?:W\/)?"([^"]*?)(?:--?[a-z]{1,9})?"/.exec(header) ?? []
   return tag
 }
