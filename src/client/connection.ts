@@ -38,8 +38,9 @@ export interface Connection<T = unknown> extends Omit<EventTarget, 'addEventList
 
   /**
    * The messages, from now on those of one loop. Asking for the next says that the one before was dealt with: the cursor
-   * moves. Leaving the loop closes the connection, also while it waits. Of two loops each gets what the other has not
-   * taken; the cursor stays before what either has in hand, and both end with the connection.
+   * moves, and of several that came in one answer with the last of them. Leaving the loop closes the connection, also while
+   * it waits. Of two loops each gets what the other has not taken; the cursor stays before what either has in hand, and both
+   * end with the connection.
    *
    * @throws {ConnectionError} from the loop, after the last message: the server has refused
    */

@@ -1,6 +1,9 @@
 /** What came over a channel. */
 export interface Message<T = unknown> {
-  /** Its place in its channel: the same as in the receipt of `publish()`, whichever way it came. */
+  /**
+   * Its place in its channel: the same as in the receipt of `publish()`, whichever way it came, until the log begins a new
+   * epoch.
+   */
   readonly id: string
   readonly event?: string
   /** Its channel, where the connection follows several. */
