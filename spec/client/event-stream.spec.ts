@@ -60,4 +60,25 @@ describe('the parser of event streams', () => {
     eventStream((event) => events.push(event))('id: c-1\n\n:\n\ndata\n\n')
     assert.deepEqual(events, [{ id: 'c-1' }, { '': '' }, { data: '' }])
   })
+
+  it('a long event in many pieces is looked through once', () => {
+    const data = 'x'.repeat(100_000)
+    const events: unknown[] = []
+    const feed = eventStream((event) => events.push(event))
+    const { split } = String.prototype
+    let looked = 0
+    String.prototype.split = function counting(this: string, ...by: Parameters<typeof split>) {
+      looked += this.length
+      return split.apply(this, by)
+    } as typeof split
+    try {
+      for (let place = 0; place < data.length; place += 100)
+        feed(`${place ? '' : 'data: '}${data.slice(place, place + 100)}`)
+      feed('\n\n')
+    } finally {
+      String.prototype.split = split
+    }
+    assert.deepEqual(events, [{ data }])
+    assert.ok(looked < 2 * data.length, `${looked} characters`)
+  })
 })

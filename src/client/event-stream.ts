@@ -11,17 +11,19 @@ export function eventStream(tell: (fields: Fields) => void): (text: string) => v
   let rest = ''
   let fields: Record<string, string> = {}
   return (text) => {
+    rest += text
+    // a long line comes in many pieces: what is there of it is looked through once
+    if (!/\n|\r(?!$)/.test(text)) return
     // a carriage return at the end may be half of a line break
-    const lines = (rest + text).split(/\r?\n|\r(?!$)/)
+    const lines = rest.split(/\r?\n|\r(?!$)/)
     rest = lines.pop() as string
     for (const line of lines) {
       if (line) {
         const [, name, value] = /([^:]*):? ?(.*)/s.exec(line) as string[] as [string, string, string]
         fields[name] = name === 'data' && name in fields ? `${fields[name]}\n${value}` : value
       } else {
-        const event = fields
+        tell(fields)
         fields = {}
-        tell(event)
       }
     }
   }
