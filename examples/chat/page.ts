@@ -19,18 +19,16 @@ const view: View = {
     last = undefined
     lines.replaceChildren(...(isMissing ? [note('Something was missed here')] : []), ...room.lines.map(lineOf))
     showPeople(room)
-    main.scrollTop = main.scrollHeight
+    main.scrollTop = 0
   },
 
   add(line, room) {
-    // who reads what was said before is not taken away from it
-    const isAtEnd = main.scrollHeight - main.scrollTop - main.clientHeight < 80
     const element = lineOf(line)
     element.classList.add('new')
     lines.append(element)
     while (lines.childElementCount > 500) lines.firstElementChild?.remove()
     if (line.kind !== 'say') showPeople(room)
-    if (isAtEnd || line.id === visitor?.id) main.scrollTop = main.scrollHeight
+    if (line.id === visitor?.id) main.scrollTop = 0
   },
 
   stands(state) {
@@ -42,15 +40,18 @@ function lineOf(line: Line): HTMLElement {
   const { kind, id, name, text = '', at } = line
   const before = last
   last = line
-  if (kind !== 'say') return note(`${name} ${kind === 'join' ? 'has come in' : 'has left'}`)
+  if (kind !== 'say') return note(made('bdi', '', name), kind === 'join' ? ' has come in' : ' has left')
   const element = made('li', 'say')
   const isSame = before?.kind === 'say' && before.id === id && at - before.at < 120_000
   element.classList.toggle('same', isSame)
   element.classList.toggle('own', id === visitor?.id)
   element.style.setProperty('--hue', hueOf(name))
   const by = made('div', 'by')
-  by.append(made('b', '', name), time(at))
-  element.append(made('span', 'mark', initials(name)), by, made('div', 'text', text))
+  by.append(made('bdi', '', name), time(at))
+  const said = made('div', 'text', text)
+  // of the language that it is in
+  said.dir = 'auto'
+  element.append(made('span', 'mark', initials(name)), by, said)
   return element
 }
 
@@ -60,14 +61,16 @@ function showPeople({ people: all }: Room): void {
     .map(([id, name]) => {
       const item = made('li', id === visitor?.id ? 'you' : '')
       item.style.setProperty('--hue', hueOf(name))
-      item.append(made('span', 'mark', initials(name)), made('span', '', name))
+      item.append(made('span', 'mark', initials(name)), made('bdi', '', name))
       return item
     })
   people.replaceChildren(...items)
 }
 
-function note(text: string): HTMLElement {
-  return made('li', 'note', text)
+function note(...parts: (HTMLElement | string)[]): HTMLElement {
+  const element = made('li', 'note')
+  element.append(...parts)
+  return element
 }
 
 function time(at: number): HTMLElement {
@@ -121,6 +124,8 @@ function keyOfTab(): string {
 async function comeIn(name: string): Promise<void> {
   const output = enter.querySelector('output') as HTMLOutputElement
   output.textContent = ''
+  // a second visitor would show all that is said once more
+  enter.inert = true
   visitor = new Visitor({ name, key: keyOfTab(), view })
   let isIn = false
   try {
@@ -134,6 +139,8 @@ async function comeIn(name: string): Promise<void> {
     sessionStorage.removeItem('name')
     document.documentElement.dataset['state'] = 'outside'
     output.textContent = (error as Error).message
+    enter.inert = false
+    enter.querySelector('input')?.focus()
   }
 }
 

@@ -5,9 +5,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { type BrowserContext, chromium, type Page } from 'playwright-core'
+import { type Chat, createApp as createChat } from '../../examples/chat/app.js'
 import { createApp as createComet } from '../../examples/comet/app.js'
+import { tripPage } from '../../examples/fan-out/page.js'
 import { createApp as createHanging, type Hanging } from '../../examples/hanging/app.js'
 import { runTerminal } from '../../examples/hanging/terminal.js'
+import { MemoryLog } from '../../src/index.js'
 import { until } from '../support/gate.js'
 import { type Served, serve } from '../support/serve.js'
 import { askUntil } from './run-example.js'
@@ -23,6 +26,13 @@ const flags = [
   '--disable-component-update',
   '--disable-sync',
 ]
+
+/** As soon as all of it is within the part of the page that scrolls. */
+const isInSight = (page: Page, selector: string): Promise<unknown> =>
+  page.waitForFunction((selector) => {
+    const [whole, part] = ['main', selector].map((which) => document.querySelector(which)?.getBoundingClientRect())
+    return whole && part && part.top >= whole.top - 1 && part.bottom <= whole.bottom + 1
+  }, selector)
 
 const missing = existsSync(executablePath) ? '' : ` (SKIPPED: there is no ${executablePath})`
 
@@ -134,7 +144,117 @@ describe(`the examples in Chromium${missing}`, function () {
       await publish(page, 'a'.repeat(70_000))
       await page.getByText('not published').waitFor()
       assert.equal((await page.getByLabel('Message').inputValue()).length, 70_000)
+      // and it waits as before
+      assert.equal(await page.locator('#state').textContent(), 'waiting at /subscribe')
     })
+
+    it('who reads further up is left there; who reads the newest sees the next', async () => {
+      const [page] = (await tabs(1)) as [Page]
+      await page.goto(served.url)
+      const sees = (which: 'first' | 'last'): Promise<unknown> => isInSight(page, `#messages > :${which}-child`)
+      for (let n = 1; n <= 15; n++) {
+        await waiting(1)
+        await publish(page, `message ${n}`)
+        await page.getByText(`message ${n}`, { exact: true }).waitFor()
+      }
+      await sees('last')
+      await page.setViewportSize({ width: 375, height: 500 })
+      await sees('last')
+      await page.locator('#messages > :first-child').evaluate((line) => line.scrollIntoView())
+      await sees('first')
+      await waiting(1)
+      await publish(page, 'the next')
+      await page.getByText('the next').waitFor()
+      await sees('first')
+    })
+  })
+
+  describe('chat', () => {
+    let chat: Chat
+
+    beforeEach(async () => {
+      chat = createChat({ log: new MemoryLog() })
+      served = await serve(chat.app)
+    })
+    afterEach(() => chat.close())
+
+    const enter = async (name: string): Promise<Page> => {
+      const [page] = (await tabs(1)) as [Page]
+      await page.goto(served.url)
+      await page.getByLabel('Who are you?').fill(name)
+      return page
+    }
+    const say = async (page: Page, text: string): Promise<void> => {
+      await page.getByLabel('Say something').fill(text)
+      await page.getByLabel('Say something').press('Enter')
+    }
+
+    it('no server answers, and somebody presses again: the room opens when it is there, with all in it once', async () => {
+      const page = await enter('Ann')
+      await page.route('**/people', (route) => route.abort())
+      const box = await page.getByRole('button', { name: 'Come in' }).boundingBox()
+      const { x, y } = box as { x: number; y: number }
+      await page.mouse.dblclick(x + 9, y + 9)
+      await page.getByText('Reconnecting').waitFor()
+      for (const part of ['#speak', 'aside']) assert.ok(await page.locator(part).isHidden(), part)
+      await page.mouse.click(x + 9, y + 9)
+      await page.keyboard.press('Enter')
+      await page.unroute('**/people')
+      await page.getByText('Connected').waitFor()
+      await say(page, 'one')
+      await say(page, 'two')
+      await page.getByText('two').first().waitFor()
+      assert.deepEqual(await page.locator('#lines .text').allTextContents(), ['one', 'two'])
+    })
+
+    it('who is refused may try another name', async () => {
+      const ann = await enter('Ann')
+      await ann.keyboard.press('Enter')
+      await ann.getByText('Connected').waitFor()
+      const other = await enter('ANN')
+      await other.keyboard.press('Enter')
+      await other.getByText('ANN is here already').waitFor()
+      await other.getByLabel('Who are you?').fill('Bob')
+      await other.keyboard.press('Enter')
+      await other.getByText('Connected').waitFor()
+    })
+
+    it('a name that is written from right to left turns nothing else round', async () => {
+      const page = await enter('\u202eAnn')
+      await page.keyboard.press('Enter')
+      const right = await page.locator('.note').evaluate((note) => {
+        const [name, rest] = Array.from(note.childNodes, (node) => {
+          const range = document.createRange()
+          range.selectNode(node)
+          return range.getBoundingClientRect()
+        })
+        return [name?.right, rest?.left]
+      })
+      assert.ok(Number(right[0]) <= Number(right[1]) + 1, `${right}`)
+    })
+
+    it('the newest line is not covered by what is shown below it', async () => {
+      const page = await enter('Ann')
+      await page.keyboard.press('Enter')
+      await page.getByText('Connected').waitFor()
+      const [id = ''] = Object.keys(chat.hall.people)
+      for (let at = 1; at <= 30; at++) await chat.hall.publish({ event: 'say', data: { id, text: `line ${at}`, at } })
+      await page.getByText('line 30', { exact: true }).waitFor()
+      await page.route('**/messages', (route) => route.abort())
+      await say(page, 'lost')
+      await page.getByText('Not said').waitFor()
+      await isInSight(page, '#lines > :last-child')
+    })
+  })
+
+  it('fan-out: a city of one long word stays on its page', async () => {
+    const [page] = (await tabs(1)) as [Page]
+    await page.setViewportSize({ width: 320, height: 700 })
+    await page.setContent(
+      tripPage({ city: 'Llanfair'.repeat(20), limit: 1_000, parts: [], ms: { total: 1, handler: 1 } }),
+    )
+    const wide = await page.locator('html').evaluate(({ scrollWidth }) => scrollWidth)
+    assert.ok(wide <= 320, `it is ${wide} wide`)
   })
 
   describe('hanging', () => {

@@ -121,7 +121,7 @@ describe(`the chat example, open in every way${noChromium}${noScript}`, function
   const linesOf = (page: Page): Promise<string[]> =>
     page.locator('#lines > li').evaluateAll((lines) =>
       lines.map((line) => {
-        const [text, by] = ['.text', '.by b'].map((part) => line.querySelector(part)?.textContent)
+        const [text, by] = ['.text', '.by bdi'].map((part) => line.querySelector(part)?.textContent)
         return text ? `${by} ${text}` : (line.textContent ?? '')
       }),
     )

@@ -244,11 +244,16 @@ describe('the lanes example', () => {
 
       it('fits into every width', async () => {
         const page = await browser.newPage()
-        await page.goto(served.url)
-        for (const width of [320, 390, 800, 1280]) {
+        const fits = async (width: number): Promise<void> => {
           await page.setViewportSize({ width, height: 900 })
           const wide = await page.locator('html').evaluate(({ scrollWidth }) => scrollWidth)
           assert.ok(wide <= width, `it is ${wide} wide in ${width}`)
+        }
+        await page.goto(`${served.url}/${'nowhere'.repeat(30)}`)
+        await fits(320)
+        await page.goto(served.url)
+        for (const width of [320, 390, 800, 1280]) {
+          await fits(width)
           // SCREENSHOTS=1: to look at
           if (process.env['SCREENSHOTS']) {
             await page.screenshot({ path: join(tmpdir(), `lanes-${width}.png`), fullPage: true })
