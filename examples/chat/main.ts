@@ -29,7 +29,7 @@ async function main(): Promise<void> {
   })
   const { name, url = `http://127.0.0.1:${values.port}` } = values
   if (values.help) process.stdout.write(usage)
-  else if (name !== undefined) await visit(url, name)
+  else if (name !== undefined) await visit(origin(url), name)
   else {
     const way = values.serve as Way
     if (!ways.includes(way)) throw new Error(`--serve takes ${ways.join(', ')}: got ${values.serve}\n\n${usage}`)
@@ -67,6 +67,13 @@ async function visit(url: string, name: string): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => leave.abort())
   await runTerminal({ url, name, input: process.stdin, output: process.stdout, signal: leave.signal })
   process.stdin.destroy()
+}
+
+/** Of an address as a browser shows it, with whatever stands behind the host. */
+function origin(url: string): string {
+  const { protocol, origin } = URL.canParse(url) ? new URL(url) : { protocol: '', origin: '' }
+  if (protocol === 'http:' || protocol === 'https:') return origin
+  throw new Error(`--url takes an address, as http://127.0.0.1:3000: got ${url}`)
 }
 
 function whole(name: string, text: string, least: number): number {

@@ -96,7 +96,8 @@ describe(`the chat example, open in every way${noChromium}${noScript}`, function
   /** Likewise. */
   function terminal(way: Way, url: string, name: string): Terminal {
     if (way === 'redis') {
-      const command = run('chat', { args: ['--name', name, '--url', url], within })
+      // as it is copied out of a browser
+      const command = run('chat', { args: ['--name', name, '--url', `${url}/`], within })
       const ended = command.ended.then((how) => assert.deepEqual(how, { code: 0, signal: null }))
       return Object.assign(command, { ended })
     }
@@ -193,4 +194,12 @@ describe(`the chat example, open in every way${noChromium}${noScript}`, function
       await ann.getByText('Reconnecting').waitFor()
     })
   }
+
+  it('what is no address is refused at once', async () => {
+    for (const url of ['nonsense', 'localhost:3000']) {
+      const command = run('chat', { args: ['--name', 'Ann', '--url', url], stdin: 'ignore' })
+      assert.deepEqual(await command.ended, { code: 1, signal: null })
+      assert.match(command.printed, new RegExp(`--url takes an address, .*: got ${url}`))
+    }
+  })
 })
