@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { text } from 'node:stream/consumers'
 import { bodyParser } from '@koa/bodyparser'
 import Router from '@koa/router'
 import Koa from 'koa'
@@ -227,6 +228,36 @@ describe('what the pages and docstrings show', () => {
       Date.now = now
     }
   })
+
+  let reads = 0
+  const photos = new ContinuationManager()
+  shows(
+    'docs/middleware.md, Your own middleware below the boundary #2',
+    async ({ app, router }) => {
+      served = await serve(app.use(continuations()).use(router.routes()))
+      const asking = served.post('/photos', 'a photo')
+      await waiting(photos)
+      photos.broadcast()
+      assert.equal((await asking).body, 'a photo')
+      assert.equal(reads, 1)
+    },
+    () => ({
+      upload: {
+        single: () => async (ctx: Koa.Context, next: Koa.Next) => {
+          reads++
+          ctx.request.body = await text(ctx.req)
+          await next()
+        },
+      },
+      held: (ctx: Koa.Context) => {
+        if (!ctx.continuation.isInitial()) ctx.body = ctx.request.body
+        else {
+          ctx.continuation.suspend()
+          photos.stash(ctx.continuation)
+        }
+      },
+    }),
+  )
 
   shows('src/core/continuation.ts, Continuation #1', async (own) => {
     const { get } = await whole(own, { timeout: 1 })
