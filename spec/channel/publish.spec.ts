@@ -117,3 +117,17 @@ describe('a body that is longer than any message', () => {
     assert.ok(server.bytesRead < 2_000_000, `${server.bytesRead} bytes were read`)
   })
 })
+
+describe('a handler of a channel that is handed over without being called', () => {
+  for (const name of ['publisher', 'subscriber'] as const) {
+    it(`${name}: is an error, and takes no message`, async () => {
+      const app = new Koa()
+      app.use(new Channel('news')[name] as Koa.Middleware)
+      const served = await serve(app)
+      const { status } = await served.post('/', { data: 'hello' })
+      await served.close()
+      assert.equal(status, 500)
+      assert.ok(served.errors[0] instanceof TypeError)
+    })
+  }
+})

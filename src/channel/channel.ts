@@ -167,10 +167,12 @@ export class Channel {
    * 202. Put what decides who may publish above it.
    */
   publisher(): Koa.Middleware {
+    // here, so that it fails where it is handed over without being called: else it would take messages, and lose them
+    const { bytes } = this.#settings.backlog
     return (context) => {
       const ctx = context as Koa.Context
       return refusing(ctx, async () => {
-        const { data, event } = await publishedBy(ctx, this.#settings.backlog.bytes)
+        const { data, event } = await publishedBy(ctx, bytes)
         const receipt = await this.publish(data, { event: event as string | undefined })
         ctx.status = receipt.woken > 0 ? 201 : 202
         ctx.body = receipt
