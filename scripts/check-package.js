@@ -52,18 +52,16 @@ async function tryWith(koa, tarball) {
   const all = entries.map((entry, n) => `export * as entry${n} from '${name}${entry.slice(1)}'\n`)
   writeFileSync(join(project, 'entries.mts'), all.join(''))
   run('npx', ['tsc', ...options, 'typed.mts', 'typed-commonjs.cts', 'entries.mts'], project)
-  // what "module": "commonjs" means by itself: it knows no `exports`
-  const old = [
-    '--module',
-    'commonjs',
-    '--moduleResolution',
-    'node10',
-    '--esModuleInterop',
-    '--skipLibCheck',
-    '--noEmit',
-  ]
-  writeFileSync(join(project, 'old.ts'), all.join(''))
-  run('npx', ['tsc', '--strict', '--target', 'es2022', ...old, 'old.ts'], project)
+  // what "module": "commonjs" means by itself: it knows no `exports`, and no default of what has none
+  const old = ['--module', 'commonjs', '--moduleResolution', 'node10', '--skipLibCheck', '--noEmit']
+  const use = `import Koa = require('koa')
+import { continuations } from '${name}'
+new Koa().use(continuations()).use(async (ctx) => ctx.continuation.wait())
+`
+  writeFileSync(join(project, 'old.ts'), all.join('') + use)
+  for (const interop of ['false', 'true']) {
+    run('npx', ['tsc', '--strict', '--target', 'es2022', ...old, '--esModuleInterop', interop, 'old.ts'], project)
+  }
   run(process.execPath, ['entries.mjs'], project)
   for (const file of ['app.mjs', 'app.cjs', 'typed.mjs', 'typed-commonjs.cjs']) {
     await serves(project, file)

@@ -58,6 +58,10 @@ describe('the rooms of src/', () => {
     })
   }
 
+  it('types of Koa are taken from its namespace: a default it has only for those who compile with esModuleInterop', () => {
+    for (const path of files(src)) assert.doesNotMatch(readFileSync(path, 'utf8'), /^import type \w+ from 'koa'/m, path)
+  })
+
   it('index.ts re-exports, and nothing else', () => {
     const text = readFileSync(join(src, 'index.ts'), 'utf8')
     assert.equal(text.replace(/^(import '[^']+'|export (type )?\{[^}]*\} from '[^']+')$/gm, '').trim(), '')

@@ -1,4 +1,4 @@
-import type Koa from 'koa'
+import type * as Koa from 'koa'
 import { turnsOf } from '../koa/boundary.js'
 import {
   Chain,

@@ -1,4 +1,4 @@
-import type Koa from 'koa'
+import type * as Koa from 'koa'
 import { checkCount, checkFunction, checkOptions, checkRange, invalid } from '../koa/checks.js'
 import type { Backlog, Log } from '../log/log.js'
 import { MemoryLog } from '../log/memory.js'

@@ -1,4 +1,4 @@
-import type Koa from 'koa'
+import type * as Koa from 'koa'
 import { GAP } from '../client/wire.js'
 import { isToCome, shown } from '../koa/checks.js'
 import type { Message } from '../log/log.js'

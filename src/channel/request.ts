@@ -1,4 +1,4 @@
-import type Koa from 'koa'
+import type * as Koa from 'koa'
 import { CURSOR, EVENT_STREAM, WAIT } from '../client/wire.js'
 import { ChannelError } from './errors.js'
 

@@ -1,4 +1,4 @@
-import type Koa from 'koa'
+import type * as Koa from 'koa'
 import { hasBoundary } from '../koa/boundary.js'
 import { suspendable } from '../koa/suspendable.js'
 import { ChannelError } from './errors.js'

@@ -1,4 +1,4 @@
-import type Koa from 'koa'
+import type * as Koa from 'koa'
 import { CHANNELS, EVENT_STREAM } from '../client/wire.js'
 import { DrainError } from '../koa/checks.js'
 import { type Chunk, type Full, write, writeChunk } from '../koa/chunk.js'

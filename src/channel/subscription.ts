@@ -1,4 +1,4 @@
-import type Koa from 'koa'
+import type * as Koa from 'koa'
 import type { Batch } from './batch.js'
 import type { Channel, Seat } from './channel.js'
 import type { Cursor } from './cursor.js'

@@ -1,4 +1,4 @@
-import type Koa from 'koa'
+import type * as Koa from 'koa'
 import { checkFunction, checkOptions, invalid } from '../koa/checks.js'
 import type { Continuation } from '../koa/decided.js'
 import { type Job, type JobLane, type JobOptions, passLanes, type ReturnWhenOptions } from '../koa/lanes.js'

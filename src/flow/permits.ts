@@ -1,4 +1,4 @@
-import type Koa from 'koa'
+import type * as Koa from 'koa'
 import { PriorityLine, type Standing } from './priority-line.js'
 
 /** How many may run at once. */

@@ -1,4 +1,4 @@
-import type Koa from 'koa'
+import type * as Koa from 'koa'
 import { type AsideSettings, asideSettings } from '../koa/aside.js'
 import { checkCount, checkFunction, checkNumber, checkOptions, checkRange, invalid } from '../koa/checks.js'
 import type { ContinuationsOptions } from '../koa/settings.js'

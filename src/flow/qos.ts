@@ -1,4 +1,4 @@
-import type Koa from 'koa'
+import type * as Koa from 'koa'
 import { Aside } from '../koa/aside.js'
 import { comesWithHead, dumpUnread, isBodyToCome, onceBodyIsHere } from '../koa/body.js'
 import { isSuspended } from '../koa/boundary.js'

@@ -1,4 +1,4 @@
-import type Koa from 'koa'
+import type * as Koa from 'koa'
 import { Aside, type AsideSettings } from '../koa/aside.js'
 import type { Permits, Waiting } from './permits.js'
 

@@ -1,4 +1,4 @@
-import type Koa from 'koa'
+import type * as Koa from 'koa'
 
 /**
  * The fields of draft-ietf-httpapi-ratelimit-headers-11, of a limit that is a token bucket.

@@ -1,4 +1,4 @@
-import type Koa from 'koa'
+import type * as Koa from 'koa'
 import { type AsideSettings, Deadline } from '../koa/aside.js'
 import { hasLeft, onceLeft } from '../koa/connection.js'
 import { type Passage, passageOf } from '../koa/passage.js'

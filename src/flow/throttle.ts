@@ -1,4 +1,4 @@
-import type Koa from 'koa'
+import type * as Koa from 'koa'
 import { Aside } from '../koa/aside.js'
 import { hasBoundary } from '../koa/boundary.js'
 import { hasLeft } from '../koa/connection.js'

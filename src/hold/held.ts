@@ -1,4 +1,4 @@
-import type Koa from 'koa'
+import type * as Koa from 'koa'
 import { Chain, Chained } from '../core/chain.js'
 import type { Groups } from '../core/hold-count.js'
 import { BareConnection } from '../koa/bare-connection.js'

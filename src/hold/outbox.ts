@@ -1,4 +1,4 @@
-import type Koa from 'koa'
+import type * as Koa from 'koa'
 import type { Clock } from '../core/clock.js'
 import { Backpressure } from '../koa/backpressure.js'
 import { BareConnection } from '../koa/bare-connection.js'

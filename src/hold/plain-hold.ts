@@ -1,4 +1,4 @@
-import type Koa from 'koa'
+import type * as Koa from 'koa'
 import { Chain } from '../core/chain.js'
 import { type Clock, systemClock } from '../core/clock.js'
 import { checkDrainOptions, type Drained, type DrainOptions } from '../core/drain.js'

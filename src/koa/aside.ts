@@ -1,4 +1,4 @@
-import type Koa from 'koa'
+import type * as Koa from 'koa'
 import type { Outcome } from '../core/continuation.js'
 import { Deadline } from '../core/deadline.js'
 import type { Life } from '../core/life.js'

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import type Koa from 'koa'
+import type * as Koa from 'koa'
 import type { Clock } from '../core/clock.js'
 import { socketOf } from './connection.js'
 

@@ -1,6 +1,6 @@
 import { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import type Koa from 'koa'
+import type * as Koa from 'koa'
 import { phraseOf } from './head.js'
 import { closeUnheard, isRequestUnheard } from './unheard.js'
 

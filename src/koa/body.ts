@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import type Koa from 'koa'
+import type * as Koa from 'koa'
 import type { Clock } from '../core/clock.js'
 import { type ServedSocket, socketOf } from './connection.js'
 

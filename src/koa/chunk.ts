@@ -1,5 +1,5 @@
 import { ServerResponse } from 'node:http'
-import type Koa from 'koa'
+import type * as Koa from 'koa'
 
 /** A piece of a response that many get, made once. */
 export class Chunk {

@@ -1,6 +1,6 @@
 import type { EventEmitter } from 'node:events'
 import type { Socket } from 'node:net'
-import type Koa from 'koa'
+import type * as Koa from 'koa'
 
 type Response = Koa.Context['res']
 type Closed = (finished: boolean) => void

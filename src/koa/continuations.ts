@@ -1,4 +1,4 @@
-import type Koa from 'koa'
+import type * as Koa from 'koa'
 import { checkDrainOptions, type Drained, type DrainOptions, drain } from '../core/drain.js'
 import { BoundaryError } from '../core/errors.js'
 import { isWithin, runBoundary } from './boundary.js'
@@ -25,7 +25,7 @@ import { type ContinuationsOptions, settingsOf } from './settings.js'
  */
 export function continuations(options?: ContinuationsOptions): Boundary {
   const settings = settingsOf(options)
-  const rests = new WeakMap<Koa, Rest>()
+  const rests = new WeakMap<Koa.Context['app'], Rest>()
 
   const continuations: Koa.Middleware = (ctx, next) => {
     const { app } = ctx

@@ -1,4 +1,4 @@
-import type Koa from 'koa'
+import type * as Koa from 'koa'
 
 /** Whoever has a response that Koa is not to send. It may be told more than once, and of one that it has no more. */
 export interface Taker {

@@ -1,4 +1,4 @@
-import type Koa from 'koa'
+import type * as Koa from 'koa'
 import { UnknownLaneError } from '../core/errors.js'
 import type { JobLane } from '../core/jobs.js'
 import { invalid } from '../core/options.js'

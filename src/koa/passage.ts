@@ -1,4 +1,4 @@
-import type Koa from 'koa'
+import type * as Koa from 'koa'
 
 /**
  * Middleware that counts who runs below it. It hears when a request that it has let in is parked below, and is asked

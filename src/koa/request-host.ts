@@ -1,5 +1,5 @@
 import { AsyncResource } from 'node:async_hooks'
-import type Koa from 'koa'
+import type * as Koa from 'koa'
 import type { Continuation } from '../core/continuation.js'
 import { IllegalStateError } from '../core/errors.js'
 import type { Host } from '../core/host.js'

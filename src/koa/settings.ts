@@ -1,4 +1,4 @@
-import type Koa from 'koa'
+import type * as Koa from 'koa'
 import { Chain } from '../core/chain.js'
 import { type Clock, systemClock } from '../core/clock.js'
 import { HoldCount } from '../core/hold-count.js'

@@ -1,4 +1,4 @@
-import type Koa from 'koa'
+import type * as Koa from 'koa'
 import { abandon } from './body-stream.js'
 
 /** What Koa's response and the routers keep beside what their types show. */

@@ -1,4 +1,4 @@
-import type Koa from 'koa'
+import type * as Koa from 'koa'
 import { IllegalStateError } from '../core/errors.js'
 import { checkFunction, invalid } from '../core/options.js'
 import { runBoundary, suspensionsOf } from './boundary.js'

@@ -1,4 +1,4 @@
-import type Koa from 'koa'
+import type * as Koa from 'koa'
 import type { Continuation } from '../core/continuation.js'
 
 declare module '../core/continuation.js' {

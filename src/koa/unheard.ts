@@ -1,5 +1,5 @@
 import { channel } from 'node:diagnostics_channel'
-import type Koa from 'koa'
+import type * as Koa from 'koa'
 
 type Request = Koa.Context['req']
 type Response = Koa.Context['res']
