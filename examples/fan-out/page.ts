@@ -26,14 +26,18 @@ const style = readFileSync(new URL('page.css', import.meta.url), 'utf8')
 
 export function tripPage({ city, limit, parts, ms }: Trip): string {
   const name = escaped(city)
-  const row = ({ name, ms, says, missing }: Part): string => {
-    const { from, to } = ms ?? { from: 0, to: limit }
+  // one that was not asked has taken no time
+  const taken = ({ ms, missing }: Part): { from: number; to: number } =>
+    ms ?? { from: 0, to: missing === 'busy' ? 0 : limit }
+  const row = (part: Part): string => {
+    const { name, ms, says, missing } = part
+    const { from, to } = taken(part)
     const bar = `<div class="bar" style="--from:${(from / limit) * 100};--to:${Math.min(100, (to / limit) * 100)}"></div>`
     const time = ms !== undefined ? `${to} ms` : missing === 'busy' ? 'not asked' : `over ${limit} ms`
     return `<tr class="${missing === undefined ? 'said' : 'missing'}"><th scope="row">${name}</th>
       <td class="says">${escaped(says ?? missing ?? '')}</td><td class="time">${time}</td><td class="line">${bar}</td></tr>`
   }
-  const one = parts.reduce((sum, { ms }) => sum + (ms === undefined ? limit : ms.to - ms.from), 0)
+  const one = parts.map(taken).reduce((sum, { from, to }) => sum + to - from, 0)
   const came = parts.filter(({ says }) => says !== undefined).length
   return `<!doctype html>
 <html lang="en">

@@ -133,6 +133,10 @@ describe('the fan-out example', () => {
     await asked()
     const { status, missing } = told(await served.get('/trip/Basel'))
     assert.deepEqual([status, missing], [504, Object.fromEntries(names.map((name) => [name, 'busy']))])
+    // nor do they seem to have taken any time
+    const { body } = await served.get('/trip/Basel', { accept: 'text/html' })
+    assert.equal(body.match(/not asked<\/td><td class="line"><div class="bar" style="--from:0;--to:0">/g)?.length, 5)
+    assert.match(body, /<b>0 ms<\/b> or more/)
     answer(...names)
     assert.equal((await first).status, 200)
   })
