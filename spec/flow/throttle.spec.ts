@@ -480,4 +480,8 @@ describe('the options of throttle()', () => {
       assert.throws(() => throttle(options), { name: 'RangeError', code: 'ERR_INVALID_OPTION' })
     })
   }
+
+  it('what is wrong is said in numbers that one would write', () => {
+    assert.throws(() => throttle({ rate: 0 }), { message: 'rate must be above 0, and finite: got 0' })
+  })
 })

@@ -101,6 +101,14 @@ describe('ContinuationManager', () => {
     })
   })
 
+  it('options that are no object: TypeError that says whose', () => {
+    assert.throws(() => new ContinuationManager(5 as never), {
+      name: 'TypeError',
+      code: 'ERR_INVALID_OPTION',
+      message: 'The options of a ContinuationManager must be an object: got 5',
+    })
+  })
+
   describe('resume', () => {
     it('wakes all that wait under a key, with the attributes, and says how many', () => {
       const [one, two, other] = [parked(), parked(), parked()]

@@ -25,7 +25,7 @@ export function invalid(what: string, expected: string, received: unknown): Inva
 export function checkOptions(of: string, options: unknown, known: readonly string[]): void {
   // what has entries of its own, as a list or a Map, has no names to read
   if (typeof options !== 'object' || options === null || Symbol.iterator in options) {
-    throw invalid(`The options of ${of}`, 'an object', options)
+    throw invalid(`The options of ${of.replace(/^An? /, (article) => article.toLowerCase())}`, 'an object', options)
   }
   const unknown = Object.keys(options).filter((name) => !known.includes(name))
   if (unknown.length > 0) {
@@ -43,6 +43,13 @@ export function checkRange(what: string, value: unknown, least: number, most = N
   if (value < least || value > most) {
     const range = most === Number.POSITIVE_INFINITY ? `at least ${least}` : `between ${least} and ${most}`
     throw new InvalidRangeError(`${what} must be ${range}: got ${value}`)
+  }
+}
+
+export function checkPositive(what: string, value: unknown): void {
+  checkNumber(what, value)
+  if (!(value > 0 && value < Number.POSITIVE_INFINITY)) {
+    throw new InvalidRangeError(`${what} must be above 0, and finite: got ${value}`)
   }
 }
 

@@ -1,6 +1,6 @@
 import type * as Koa from 'koa'
 import { type AsideSettings, asideSettings } from '../koa/aside.js'
-import { checkCount, checkOptions, checkRange, invalid } from '../koa/checks.js'
+import { checkCount, checkOptions, checkPositive, checkRange, invalid } from '../koa/checks.js'
 import type { ContinuationsOptions } from '../koa/settings.js'
 import { Buckets } from './buckets.js'
 import { clientOfAddress, keyOf } from './client-key.js'
@@ -51,7 +51,7 @@ export function throttleSettings(options: ThrottleOptions): ThrottleSettings {
   checkOptions('throttle()', options, known)
   const { rate = 25, delay = 1_000, penalty = 1_000, maxDelayed = 10_000, maxClients = 100_000 } = options
   const { clientId, clock } = options
-  checkRange('rate', rate, Number.MIN_VALUE, Number.MAX_VALUE)
+  checkPositive('rate', rate)
   const { burst = Math.max(1, Math.floor(rate)), policy = 'default' } = options
   checkCount('burst', burst, 1)
   checkRange('burst', burst, 1, Number.MAX_SAFE_INTEGER)

@@ -11,6 +11,7 @@ export {
   checkFunction,
   checkNumber,
   checkOptions,
+  checkPositive,
   checkRange,
   clientBy,
   invalid,
