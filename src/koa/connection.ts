@@ -138,9 +138,9 @@ export function stopWaiting(ctx: Koa.Context): void {
   const waited = ctx as Waited
   // who waits by itself after that is not Koa
   if (waited[WAITS] !== undefined) return
-  const { res, req } = ctx
+  const { res } = ctx
   const { __onFinished: end } = res as { readonly __onFinished?: { readonly queue?: readonly unknown[] | null } | null }
-  waited[WAITS] = !(end?.queue?.length === 1 && req.httpVersionMajor < 2 && res.listenerCount('end') === 1)
+  waited[WAITS] = !(end?.queue?.length === 1 && res.listenerCount('end') === 1)
   if (!waited[WAITS]) res.emit('end')
 }
 

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { constants } from 'node:http2'
 import { connect, type Socket } from 'node:net'
 import { PassThrough } from 'node:stream'
 import type Koa from 'koa'
@@ -9,6 +10,7 @@ import { collected } from '../../support/collected.js'
 import { gate, turn, until } from '../../support/gate.js'
 import { forEachKoa } from '../../support/koas.js'
 import { type Asking, type Served, serve } from '../../support/serve.js'
+import { askHttp2, type Http2Served, serveHttp2 } from '../../support/serve-http2.js'
 
 /** A client that leaves without a word. */
 function client(served: Served): Socket {
@@ -21,12 +23,17 @@ function client(served: Served): Socket {
 describe('what waits for the end of a response by on-finished, as Koa does', () => {
   let clients: ContinuationManager
   let served: Served
+  let over2: Http2Served | undefined
   let res: Koa.Context['res']
 
   beforeEach(() => {
     clients = new ContinuationManager()
   })
-  afterEach(() => served.close())
+  afterEach(async () => {
+    await served?.close()
+    await over2?.close()
+    over2 = undefined
+  })
 
   /** Of one that is held: its end is heard of when it has its answer, and not before. */
   async function heardOnce(ends: number[], asking: Asking, answer: () => unknown): Promise<void> {
@@ -37,7 +44,8 @@ describe('what waits for the end of a response by on-finished, as Koa does', () 
     assert.deepEqual(ends, [200])
   }
 
-  const codes = () => served.errors.map((error) => (error as NodeJS.ErrnoException).code)
+  const codes = ({ errors } = served as Pick<Served, 'errors'>) =>
+    errors.map((error) => (error as NodeJS.ErrnoException).code)
 
   forEachKoa((_, Koa) => {
     const park: Koa.Middleware = (ctx) => {
@@ -113,6 +121,18 @@ describe('what waits for the end of a response by on-finished, as Koa does', () 
       socket.resetAndDestroy()
       await until(() => clients.size === 0)
       assert.deepEqual(codes(), ['ECONNRESET'])
+    })
+
+    it('an error of a stream of HTTP/2 while it is parked is reported once, as by Koa', async () => {
+      const app = new Koa()
+      app.use(continuations()).use(park)
+      over2 = await serveHttp2(app)
+      const { stream } = askHttp2(await over2.connect(), { ':path': '/' })
+      await parked()
+      stream.close(constants.NGHTTP2_INTERNAL_ERROR)
+      await until(() => clients.size === 0)
+      await turn()
+      assert.deepEqual(codes(over2), ['ERR_HTTP2_STREAM_ERROR'])
     })
 
     it('likewise where it was put aside before', async () => {
@@ -227,6 +247,24 @@ describe('what waits for the end of a response by on-finished, as Koa does', () 
           await until(() => hold.size === 0)
         }
         assert.deepEqual(codes(), [])
+      })
+
+      it('a client that resets its stream of HTTP/2 for whatever reason is no error', async () => {
+        const hold = new PlainHold()
+        const app = new Koa()
+        app.use((ctx) => {
+          hold.hold(ctx as Koa.Context)
+        })
+        over2 = await serveHttp2(app)
+        const session = await over2.connect()
+        for (const reason of [constants.NGHTTP2_NO_ERROR, constants.NGHTTP2_CANCEL, constants.NGHTTP2_INTERNAL_ERROR]) {
+          const { stream } = askHttp2(session, { ':path': '/' })
+          await until(() => hold.size === 1)
+          stream.close(reason)
+          await until(() => hold.size === 0)
+        }
+        await turn()
+        assert.deepEqual(codes(over2), [])
       })
     })
   })
