@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { request } from 'node:http'
+import { constants } from 'node:http2'
 import { connect } from 'node:net'
 import Koa from 'koa'
 import compress from 'koa-compress'
@@ -15,11 +16,13 @@ import { type Following, follow } from '../support/following.js'
 import { gate, turn, until } from '../support/gate.js'
 import { ManualClock } from '../support/manual-clock.js'
 import { type Served, serve } from '../support/serve.js'
+import { askHttp2, serveHttp2 } from '../support/serve-http2.js'
 
 const events = { accept: 'text/event-stream' }
 const lines = { accept: 'application/x-ndjson' }
 
 describe('a channel that is streamed', () => {
+  let app: Koa
   let served: Served
   let channel: Channel
   let clock: ManualClock
@@ -32,7 +35,7 @@ describe('a channel that is streamed', () => {
   ): Promise<void> {
     clock = new ManualClock()
     channel = new Channel('news', { now: clock.now, ...options })
-    const app = new Koa()
+    app = new Koa()
     prepare(app)
     app.use(continuations({ clock, ...boundary }))
     app.use(channel.subscriber())
@@ -301,36 +304,27 @@ describe('a channel that is streamed', () => {
     stream.close()
   })
 
-  it('one that leaves while its first page is read is no error, whether the channel grows meanwhile or not', async () => {
-    for (const grows of [false, true]) {
-      const log = new MemoryLog()
-      const [asked, through, left] = [gate(), gate(), gate()]
-      const slow: Log = Object.assign(Object.create(log) as Log, {
-        append: log.append.bind(log),
-        tail: log.tail.bind(log),
-        async read(...args: Parameters<Log['read']>) {
-          const reading = await log.read(...args)
-          asked.open()
-          await through
-          return reading
-        },
-      })
-      await open({ log: slow }, (app) => {
-        app.use(({ res }, next) => {
-          res.once('close', left.open)
-          return next()
-        })
-      })
-      const asking = served.get('/', events)
-      await asked
-      asking.request.destroy()
-      await left
-      if (grows) await channel.publish(1)
-      through.open()
+  it('over HTTP/2 such a reader sees as well that it was cut off, and that is no error of the app', async () => {
+    await open({ stream: { stall: 7_000, heartbeat: 60_000 }, backlog: { messages: 10_000, bytes: 100_000_000 } })
+    const over2 = await serveHttp2(app)
+    try {
+      const session = await over2.connect()
+      const { stream } = askHttp2(session, { ':path': '/', ...lines })
+      stream.pause()
+      await waiting()
+      while (channel.waiters.size === 1 || clock.next !== 7_000) {
+        await channel.publish('x'.repeat(60_000))
+        for (let turns = 0; turns < 5; turns++) await turn()
+      }
+      clock.advance(7_000)
       await until(() => channel.size === 0)
-      await turn()
-      assert.deepEqual(served.errors, [])
-      if (!grows) await served.close()
+      stream.resume()
+      await until(() => stream.closed)
+      assert.equal(stream.rstCode, constants.NGHTTP2_INTERNAL_ERROR)
+      assert.equal((await askHttp2(session, { ':path': '/?wait=0' })).status, 204)
+      assert.deepEqual(over2.errors, [])
+    } finally {
+      await over2.close()
     }
   })
 
@@ -366,7 +360,40 @@ describe('a channel that is streamed', () => {
   })
 
   for (const from of ['what is there already', 'what comes while it waits']) {
-    it(`one that takes a large message slowly has all of it: ${from}`, async () => {
+    it('one that leaves while its first page is read is no error, whether the channel grows meanwhile or not', async () => {
+    for (const grows of [false, true]) {
+      const log = new MemoryLog()
+      const [asked, through, left] = [gate(), gate(), gate()]
+      const slow: Log = Object.assign(Object.create(log) as Log, {
+        append: log.append.bind(log),
+        tail: log.tail.bind(log),
+        async read(...args: Parameters<Log['read']>) {
+          const reading = await log.read(...args)
+          asked.open()
+          await through
+          return reading
+        },
+      })
+      await open({ log: slow }, (app) => {
+        app.use(({ res }, next) => {
+          res.once('close', left.open)
+          return next()
+        })
+      })
+      const asking = served.get('/', events)
+      await asked
+      asking.request.destroy()
+      await left
+      if (grows) await channel.publish(1)
+      through.open()
+      await until(() => channel.size === 0)
+      await turn()
+      assert.deepEqual(served.errors, [])
+      if (!grows) await served.close()
+    }
+  })
+
+  it(`one that takes a large message slowly has all of it: ${from}`, async () => {
       await open({ stream: { stall: 7_000 }, backlog: { bytes: 100_000_000 } })
       const text = 'x'.repeat(30_000_000)
       if (from === 'what is there already') await channel.publish(text)

@@ -2,7 +2,7 @@ import type * as Koa from 'koa'
 import { CHANNELS, EVENT_STREAM } from '../client/wire.js'
 import { DrainError } from '../koa/checks.js'
 import { type Chunk, type Full, write, writeChunk } from '../koa/chunk.js'
-import { isClosed } from '../koa/connection.js'
+import { cutOff, isClosed } from '../koa/connection.js'
 import type { Batch } from './batch.js'
 import type { Listening } from './fan.js'
 import type { Asked } from './request.js'
@@ -219,7 +219,7 @@ class Stream implements Listening {
       if (outcome === 'completed' || outcome === 'disconnected') return false
       // a drain of the server lets the time run out early: who takes what is written may still have all of it
       if (outcome === 'expired' && settings.now() >= end) {
-        ctx.res.destroy()
+        cutOff(ctx)
         return false
       }
       this.#subscription.stay()

@@ -211,6 +211,21 @@ export function isFinished(res: Koa.Context['res']): boolean {
   return res.writableEnded && res.writableFinished && !stream?.rstCode
 }
 
+/**
+ * Cuts a response off in the midst, so that its client sees that this is not all of it: a stream of HTTP/2 that is just destroyed looks
+ * whole. Nobody is told of an error: it is none of the connection's.
+ */
+export function cutOff(ctx: Koa.Context): void {
+  const { res } = ctx
+  const { stream } = res as { stream?: { close(code: number): void } }
+  ;(ctx as Waited)[WAITS] = true
+  if (stream === undefined) res.destroy()
+  else stream.close(INTERNAL_ERROR)
+}
+
+/** `NGHTTP2_INTERNAL_ERROR`. */
+const INTERNAL_ERROR = 2
+
 /** Nothing more can be sent, whether all was sent or not. */
 export function isClosed(res: Koa.Context['res']): boolean {
   const { stream } = res as { stream?: { destroyed: boolean; aborted: boolean } }

@@ -7,7 +7,7 @@ import type { JobLane } from '../core/jobs.js'
 import { Life } from '../core/life.js'
 import { discardBody } from './body.js'
 import { hearStream, isOver, isUnheardStream } from './body-stream.js'
-import { closeAfter, hasLeft, stopWaiting, watchConnection } from './connection.js'
+import { closeAfter, cutOff, hasLeft, stopWaiting, watchConnection } from './connection.js'
 import { laneAbove } from './lanes.js'
 import { parkIn, passageOf, reenterAll } from './passage.js'
 import type { Settings } from './settings.js'
@@ -122,7 +122,7 @@ export class RequestHost implements Host {
     if (res.writableEnded || !(isBroken || isBegun || respond === false)) return
     context.respond = false
     // of a stream that has failed Koa would wait for the end
-    if (isBroken) res.destroy()
+    if (isBroken) cutOff(context)
     else res.end()
   }
 

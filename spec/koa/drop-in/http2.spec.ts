@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { type ClientHttp2Session, constants } from 'node:http2'
 import { get } from 'node:https'
+import { Readable } from 'node:stream'
 import { bodyParser } from '@koa/bodyparser'
 import type Koa from 'koa'
 import { type Continuation, ContinuationManager, continuations, suspendable } from '../../../src/index.js'
@@ -267,6 +268,23 @@ describe('held requests over HTTP/2', () => {
           ])
           assert.equal(clients.size, 0)
           assert.deepEqual(served.errors, [])
+        })
+
+        it('a body that fails before complete() has sent it, its head sent: the client sees that this is not all', async () => {
+          await start()
+          const asking = ask('/held')
+          await held('/held')
+          const { context } = [...clients][0] as Continuation
+          const failure = new Error('upstream gone')
+          context.status = 200
+          context.flushHeaders()
+          context.body = new Readable({ read() {} })
+          clients.complete('/held')
+          await new Promise(process.nextTick)
+          ;(context.body as Readable).destroy(failure)
+          await assert.rejects(asking, { code: 'ERR_HTTP2_STREAM_ERROR' })
+          await until(() => heard.length === 2)
+          assert.deepEqual(served.errors, [failure])
         })
 
         it('a client of HTTP/1.1 at the same port is held as well', async () => {
