@@ -31,8 +31,10 @@ export type Shutdown = () => Promise<void>
  * when all have their answers, and shortly before the timeout whatever is left is cut.
  *
  * While they are sent home the server still takes connections, so that nobody is refused who was just on the way, and
- * closes each with its answer. A process that begins its end by a signal ends with the timeout at the latest, whatever
- * else keeps it alive; a second signal ends it at once, as without this.
+ * closes each with its answer. Call this before the first connection: of those of HTTP/2 it ends what it has seen begin.
+ *
+ * A process that begins its end by a signal ends with the timeout at the latest, whatever else keeps it alive; a second
+ * signal ends it at once, as without this.
  *
  * @returns begins it without a signal; every call gives the same promise, which resolves when the server has closed and
  *   rejects with what `close` threw, or what could not be drained
