@@ -83,7 +83,8 @@ export function gracefulShutdown(server: AnyServer, options: ShutdownOptions = {
       // what cannot be drained keeps neither the others nor the server from their end
       drained = await Promise.allSettled(drains.map(async (one) => one.drain({ timeout: patience, rate, end })))
       const closed = new Promise<void>((resolve) => connections.close(resolve))
-      sweep = setInterval(() => connections.closeIdle(), 50)
+      // behind whatever has come meanwhile
+      sweep = setInterval(() => setImmediate(() => connections.closeIdle()), 50)
       await closed
     } finally {
       clearTimeout(cut)
@@ -141,10 +142,11 @@ class Connections {
   close(closed: () => void): void {
     const server = this.#server as AnyServer & Partial<Pick<Server, 'closeIdleConnections'>>
     const { closeIdleConnections } = server
-    // Node calls it as well, and takes a connection for idle whose answer is ended, and is still on its way to a slow client
+    // Node calls it as well, and takes a connection for idle whose answer is ended, and is still on its way to a slow client; since
+    // Node.js 26 one that has just come, too
     if (closeIdleConnections !== undefined) {
       server.closeIdleConnections = () => {
-        if (!this.#isSending()) closeIdleConnections.call(server)
+        if (!this.#isSending() && !this.#isComing()) closeIdleConnections.call(server)
       }
     }
     server.close(closed)
@@ -157,10 +159,15 @@ class Connections {
     for (const session of this.#sessions) session.close()
     for (const socket of this.#sockets) {
       if (socket.bytesRead > 0) continue
-      // of one that has just come, the request may be there and not be read yet
       if (this.#silent.has(socket)) socket.destroy()
       else this.#silent.add(socket)
     }
+  }
+
+  /** The request of some client may be there, and not be read yet. */
+  #isComing(): boolean {
+    for (const socket of this.#sockets) if (socket.bytesRead === 0 && !this.#silent.has(socket)) return true
+    return false
   }
 
   /** Some client is still to get the rest of an answer that is ended. */
