@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import Router from '@koa/router'
 import Koa from 'koa'
 import { qos } from '../../src/flow/qos.js'
+import { throttle } from '../../src/flow/throttle.js'
 import {
   Channel,
   ContinuationManager,
@@ -31,6 +32,7 @@ export function showShutdown(shows: Shows, runs: Runs): void {
     'src/koa/shutdown.ts, gracefulShutdown #1',
     'src/koa/continuations.ts, drain #1',
     'src/flow/qos.ts, drain #1',
+    'src/flow/throttle.ts, drain #1',
   ]) {
     shows(
       name,
@@ -136,6 +138,7 @@ function ending() {
     server,
     process: signals,
     qos,
+    throttle,
     gracefulShutdown: (server: Server, options: ShutdownOptions) => {
       shutdown = gracefulShutdown(server, { ...options, signals: [] })
     },

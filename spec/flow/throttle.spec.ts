@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { ServerResponse } from 'node:http'
+import { Agent, type ServerResponse } from 'node:http'
 import { inspect } from 'node:util'
 import Koa from 'koa'
 import { RateLimitError, type Throttle, type ThrottleOptions, throttle } from '../../src/flow/throttle.js'
@@ -51,6 +51,60 @@ describe('throttle()', () => {
     clock.advance(500)
     assert.equal((await fifth).status, 200)
     assert.deepEqual(ran, ['/burst', '/burst', '/burst', '/4', '/5'])
+  })
+
+  describe('drain', () => {
+    const own = { delay: 60_000, penalty: 1_000, rate: 0.1, burst: 1 }
+
+    it('who is put off is served when its time has come; nobody new is put off, or held back', async () => {
+      await start(own)
+      await served.get('/first')
+      const second = served.get('/second')
+      await until(() => limit.delayed === 1)
+      clock.advance(5_000)
+      const drained = limit.drain({ timeout: 10_000 })
+      const third = await served.get('/third')
+      assert.deepEqual([third.status, third.body], [503, 'Cannot hold this request: the server is going away'])
+      for (let n = 0; n < 6; n++) await served.get('/more')
+      assert.equal((await served.get('/refused')).status, 429)
+      assert.equal(limit.delayed, 1)
+      clock.advance(5_000)
+      const { status, headers } = await second
+      assert.deepEqual([status, headers.connection], [200, 'close'])
+      assert.deepEqual(await drained, { held: 1, failed: 0 })
+    })
+
+    it('who waits shortly before the timeout is refused', async () => {
+      await start(own)
+      await served.get('/first')
+      const second = served.get('/second')
+      await until(() => limit.delayed === 1)
+      const drained = limit.drain({ timeout: 5_000 })
+      clock.advance(4_499)
+      assert.equal(limit.delayed, 1)
+      clock.advance(1)
+      const { status, headers } = await second
+      assert.deepEqual([status, typeof headers['retry-after']], [503, 'string'])
+      assert.deepEqual(await drained, { held: 1, failed: 1 })
+    })
+
+    it('who is served is served, and its connection closes', async () => {
+      await start()
+      await limit.drain()
+      const agent = new Agent({ keepAlive: true })
+      const { status, headers } = await served.ask('GET', '/', { agent })
+      assert.deepEqual([status, headers.connection], [200, 'close'])
+    })
+
+    it('wrong options: an error with a code, and it goes on', async () => {
+      await start(own)
+      await assert.rejects(limit.drain({ timeout: 0 }), { code: 'ERR_INVALID_OPTION' })
+      await served.get('/first')
+      const second = served.get('/second')
+      await until(() => limit.delayed === 1)
+      clock.advance(10_000)
+      assert.equal((await second).status, 200)
+    })
   })
 
   it('refuses what would have to wait longer than delay: 429, Retry-After in whole seconds', async () => {

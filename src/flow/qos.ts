@@ -1,8 +1,8 @@
 import type * as Koa from 'koa'
-import { Aside } from '../koa/aside.js'
+import { Aside, drainAside } from '../koa/aside.js'
 import { comesWithHead, dumpUnread, isBodyToCome, onceBodyIsHere } from '../koa/body.js'
 import { isSuspended } from '../koa/boundary.js'
-import { checkDrainOptions, type Drained, type DrainOptions, drain, SuspensionLimitError } from '../koa/checks.js'
+import { type Drained, type DrainOptions, SuspensionLimitError } from '../koa/checks.js'
 import { closeAfter, hasLeft } from '../koa/connection.js'
 import { parkIn, passageOf, reenterAll, setPassage } from '../koa/passage.js'
 import { BodyTimeoutError } from './body-timeout-error.js'
@@ -141,16 +141,6 @@ export function qos(options: QosOptions = {}): Qos {
     return permits.take() ? enter(new Run(runs, ctx, 'running'), next) : queue(ctx, next)
   }
 
-  async function drainAll(options: DrainOptions = {}): Promise<Drained> {
-    checkDrainOptions('drain()', options)
-    settings.holds.close()
-    const all = [...settings.here, ...arriving.here]
-    return drain(
-      all.map(({ continuation }) => continuation),
-      options,
-    )
-  }
-
   const middleware: Koa.Middleware = function qos(ctx, next) {
     if (settings.holds.isClosed) closeAfter(ctx.res)
     for (let each = passageOf(ctx); each !== undefined; each = each.outer) {
@@ -165,7 +155,7 @@ export function qos(options: QosOptions = {}): Qos {
     suspended: { enumerable: true, get: () => permits.line.size },
     arriving: { enumerable: true, get: () => arriving.holds.size },
     limit: { enumerable: true, get: () => permits.limit.value },
-    drain: { value: drainAll },
+    drain: { value: (options?: DrainOptions) => drainAside(settings, options, arriving.here) },
     [Symbol.for('nodejs.util.inspect.custom')]: { value: () => shown(permits, arriving.holds.size) },
   }) as Qos
 }

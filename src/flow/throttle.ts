@@ -1,7 +1,8 @@
 import type * as Koa from 'koa'
-import { Aside } from '../koa/aside.js'
+import { Aside, drainAside } from '../koa/aside.js'
 import { hasBoundary } from '../koa/boundary.js'
-import { hasLeft } from '../koa/connection.js'
+import type { Drained, DrainOptions } from '../koa/checks.js'
+import { closeAfter, hasLeft } from '../koa/connection.js'
 import { giveFields } from './error-fields.js'
 import { RateLimitError } from './rate-limit-error.js'
 import { RateLimitFields } from './rate-limit-fields.js'
@@ -13,6 +14,25 @@ export interface Throttle extends Koa.Middleware {
   readonly delayed: number
   /** Of how many clients is known what they have used. */
   readonly clients: number
+  /**
+   * The server goes away: nobody new is put off; who would be is refused with a `DrainError`, 503, and who is above the limit
+   * anyway with 429, at once. Those who are put off are served when their time has come; who waits shortly before the timeout is
+   * refused with 503, too.
+   *
+   * @returns resolves when those that were put off have their answers, at the latest when the timeout is over
+   * @throws {TypeError | RangeError} `ERR_INVALID_OPTION` for options not known, of the wrong type or out of range
+   * @example
+   * ```ts
+   * const limit = throttle({ rate: 10, delay: 30_000 })
+   * const boundary = continuations()
+   * app.use(limit)
+   * app.use(boundary)
+   * app.use(router.routes())
+   *
+   * gracefulShutdown(app.listen(3000), { drain: [limit, boundary] })
+   * ```
+   */
+  drain(options?: DrainOptions): Promise<Drained>
 }
 
 /**
@@ -44,6 +64,7 @@ export function throttle(options: ThrottleOptions = {}): Throttle {
   let delayed = 0
 
   const middleware: Koa.Middleware = function throttle(ctx, next) {
+    if (settings.holds.isClosed) closeAfter(ctx.res)
     if (inside.has(ctx)) return next()
     const client = clientOf(ctx)
     if (client === undefined) return next()
@@ -73,7 +94,8 @@ export function throttle(options: ThrottleOptions = {}): Throttle {
   }
 
   async function refuse(ctx: Koa.Context, client: string): Promise<void> {
-    if (penalty > 0 && delayed < maxDelayed && !(await putOff(ctx, penalty))) return
+    const isHeldBack = penalty > 0 && delayed < maxDelayed && !settings.holds.isClosed
+    if (isHeldBack && !(await putOff(ctx, penalty))) return
     const state = buckets.state(client, clock.now())
     throw new RateLimitError(rate, state.tokens > 0 ? 0 : state.next, fields?.of(ctx, state))
   }
@@ -93,6 +115,7 @@ export function throttle(options: ThrottleOptions = {}): Throttle {
   return Object.defineProperties(middleware, {
     delayed: { enumerable: true, get: () => delayed },
     clients: { enumerable: true, get: () => buckets.size },
+    drain: { value: (options?: DrainOptions) => drainAside(settings, options) },
     [Symbol.for('nodejs.util.inspect.custom')]: {
       value: () =>
         Object.assign(new (class Throttle {})(), { rate, burst: named.burst, delayed, clients: buckets.size }),

@@ -1,6 +1,7 @@
 import type * as Koa from 'koa'
 import type { Outcome } from '../core/continuation.js'
 import { Deadline } from '../core/deadline.js'
+import { checkDrainOptions, type Drained, type DrainOptions, drain } from '../core/drain.js'
 import type { Life } from '../core/life.js'
 import { Relay } from './relay.js'
 import { RequestHost } from './request-host.js'
@@ -17,6 +18,26 @@ export function asideSettings(options: ContinuationsOptions): AsideSettings {
   const settings = settingsOf({ ...options, limits: { total, perClient: Number.POSITIVE_INFINITY } })
   const relay = new Relay(settings.clock)
   return { ...settings, relay, queue: { push: (next) => relay.push(() => next.wake()) } }
+}
+
+/**
+ * The server goes away: nobody new is put aside, and those who are go on as they would, or fail with a `DrainError` shortly before the
+ * timeout.
+ *
+ * @param also are drained with them, and may still be joined by others
+ * @throws {TypeError | RangeError} `ERR_INVALID_OPTION` for options not known, of the wrong type or out of range
+ */
+export async function drainAside(
+  { holds, here }: AsideSettings,
+  options: DrainOptions = {},
+  also: Iterable<Life> = [],
+): Promise<Drained> {
+  checkDrainOptions('drain()', options)
+  holds.close()
+  return drain(
+    [...here, ...also].map(({ continuation }) => continuation),
+    options,
+  )
 }
 
 /**

@@ -6,7 +6,7 @@ import { checkDrainOptions, type DrainOptions } from '../core/drain.js'
 import { checkFunction, invalid } from '../core/options.js'
 import type { ServedSocket } from './connection.js'
 
-/** What can send home those that it holds: `continuations()`, a manager, a plain hold, a channel, a hub, `qos()`. */
+/** What can send home those that it holds: `continuations()`, a manager, a plain hold, a channel, a hub, `qos()`, `throttle()`. */
 export interface Drainable {
   drain(options?: DrainOptions): Promise<unknown>
 }
@@ -15,7 +15,7 @@ type AnyServer = Server | Http2Server | Http2SecureServer
 
 /** What `gracefulShutdown()` drains and closes, at which signals, and within what time. */
 export interface ShutdownOptions extends DrainOptions {
-  /** What is drained: `continuations()`, managers, plain holds, channels, hubs, `qos()`. Default nothing. */
+  /** What is drained: `continuations()`, managers, plain holds, channels, hubs, `qos()`, `throttle()`. Default nothing. */
   drain?: Drainable | readonly Drainable[] | undefined
   /** The signals that begin it. Default `SIGTERM` and `SIGINT`; `[]` leaves it to the call. */
   signals?: readonly NodeJS.Signals[] | undefined
@@ -58,7 +58,11 @@ export function gracefulShutdown(server: AnyServer, options: ShutdownOptions = {
   const drains: readonly Drainable[] = Array.isArray(drain) ? drain : [drain as Drainable]
   for (const one of drains) {
     if (typeof one?.drain !== 'function') {
-      throw invalid('What is drained', 'continuations(), a manager, a plain hold, a channel, a hub or qos()', one)
+      throw invalid(
+        'What is drained',
+        'continuations(), a manager, a plain hold, a channel, a hub, qos() or throttle()',
+        one,
+      )
     }
   }
   if (!Array.isArray(signals)) throw invalid('signals', 'a list of names, such as SIGTERM', signals)
