@@ -11,7 +11,7 @@ const port = Number(process.env['PORT'] ?? 3000)
 
 async function listen(pictures: Pictures, port: number): Promise<{ url: string; shutdown: () => Promise<void> }> {
   const server = pictures.app.listen(port, '127.0.0.1')
-  const shutdown = gracefulShutdown(server, { timeout: 2_000, close: () => process.stdin.destroy() })
+  const shutdown = gracefulShutdown(server, { drain: limit, timeout: 2_000, close: () => process.stdin.destroy() })
   await once(server, 'listening')
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, shutdown }
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { systemClock } from '../../src/core/clock.js'
+import { shownTime, systemClock } from '../../src/core/clock.js'
 
 interface Timer {
   readonly ms: number
@@ -69,5 +69,13 @@ describe('the machine’s clock', () => {
         assert.deepEqual(timers, [])
       })
     }
+  })
+})
+
+describe('a time that is shown', () => {
+  it('is a date, and for ever where no date is so late', () => {
+    assert.equal(shownTime(undefined), undefined)
+    assert.deepEqual(shownTime(0), new Date(0))
+    for (const late of [Number.POSITIVE_INFINITY, Number.MAX_SAFE_INTEGER]) assert.equal(shownTime(late), 'for ever')
   })
 })

@@ -15,6 +15,13 @@ export interface Clock {
   afterJobs(callback: () => void): void
 }
 
+/** How a time is shown: as a date, where there is one so late. */
+export function shownTime(ms: number | undefined): Date | 'for ever' | undefined {
+  if (ms === undefined) return undefined
+  const date = new Date(ms)
+  return Number.isNaN(date.getTime()) ? 'for ever' : date
+}
+
 /** Timers take a signed 32-bit number of milliseconds. */
 export const LONGEST_TIMER = 2 ** 31 - 1
 

@@ -1,4 +1,5 @@
 import { copyAttributes } from './attributes.js'
+import { shownTime } from './clock.js'
 import { IllegalStateError } from './errors.js'
 import { idOf } from './id.js'
 import type { Job, JobOptions, ResultOf, ReturnWhenOptions } from './jobs.js'
@@ -452,14 +453,12 @@ export class Continuation {
   [Symbol.for('nodejs.util.inspect.custom')](): object {
     const { phase, since, until, isWaiting, attributes, host } = this.#life
     const { method, path } = host.context as { method?: string; path?: string }
-    const date = (ms: number | undefined): unknown =>
-      ms === Number.POSITIVE_INFINITY ? 'for ever' : ms && new Date(ms)
     return Object.assign(new (class Continuation {})(), {
       id: this.id,
       phase,
       request: `${method} ${path}`,
       ...(attributes.all && { attributes: attributes.all }),
-      ...(isWaiting && { since: date(since), until: date(until) }),
+      ...(isWaiting && { since: shownTime(since), until: shownTime(until) }),
     })
   }
 

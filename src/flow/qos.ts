@@ -2,7 +2,7 @@ import type * as Koa from 'koa'
 import { Aside, drainAside } from '../koa/aside.js'
 import { comesWithHead, dumpUnread, isBodyToCome, onceBodyIsHere } from '../koa/body.js'
 import { isSuspended } from '../koa/boundary.js'
-import { type Drained, type DrainOptions, SuspensionLimitError } from '../koa/checks.js'
+import { type Drained, type DrainOptions, SuspensionLimitError, shownTime } from '../koa/checks.js'
 import { closeAfter, hasLeft } from '../koa/connection.js'
 import { parkIn, passageOf, reenterAll, setPassage } from '../koa/passage.js'
 import { BodyTimeoutError } from './body-timeout-error.js'
@@ -161,12 +161,11 @@ export function qos(options: QosOptions = {}): Qos {
 }
 
 function shown({ running, limit, line }: Permits, arriving: number): object {
-  const date = (ms: number | undefined): unknown => (ms === Number.POSITIVE_INFINITY ? 'for ever' : ms && new Date(ms))
   const waiting = Array.from(line, ({ ctx, priority, since, until }) => {
     const request = `${ctx.method} ${ctx.path}`
     return since === undefined
       ? { request, begun: true }
-      : { request, priority, since: date(since), until: date(until) }
+      : { request, priority, since: shownTime(since), until: shownTime(until) }
   })
   return Object.assign(new (class Qos {})(), { running, limit: limit.value, suspended: line.size, arriving, waiting })
 }
