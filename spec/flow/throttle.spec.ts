@@ -74,6 +74,18 @@ describe('throttle()', () => {
       assert.deepEqual(await drained, { held: 1, failed: 0 })
     })
 
+    it('what end decides is not the end of one whose time to be served has come', async () => {
+      await start(own)
+      await served.get('/first')
+      const second = served.get('/second')
+      await until(() => limit.delayed === 1)
+      clock.advance(5_000)
+      const drained = limit.drain({ timeout: 10_000, end: (continuation) => continuation.complete() })
+      clock.advance(5_000)
+      assert.equal((await second).status, 200)
+      assert.deepEqual(await drained, { held: 1, failed: 0 })
+    })
+
     it('who waits shortly before the timeout is refused', async () => {
       await start(own)
       await served.get('/first')

@@ -22,7 +22,7 @@ export function asideSettings(options: ContinuationsOptions): AsideSettings {
 
 /**
  * The server goes away: nobody new is put aside, and those who are go on as they would, or fail with a `DrainError` shortly before the
- * timeout.
+ * timeout. `end` decides none of them: where the time of one is up, its turn may have come.
  *
  * @param also are drained with them, and may still be joined by others
  * @throws {TypeError | RangeError} `ERR_INVALID_OPTION` for options not known, of the wrong type or out of range
@@ -36,7 +36,7 @@ export async function drainAside(
   holds.close()
   return drain(
     [...here, ...also].map(({ continuation }) => continuation),
-    options,
+    { ...options, end: undefined },
   )
 }
 
