@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import Koa from 'koa'
 import { lanes } from '../../src/flow/lanes.js'
 import { type Boundary, ContinuationManager, continuations } from '../../src/index.js'
-import { until } from '../support/gate.js'
+import { type Gate, gate, until } from '../support/gate.js'
 import { ManualClock } from '../support/manual-clock.js'
 import { type Served, serve } from '../support/serve.js'
 import { type Errand, errand } from './errand.js'
@@ -13,6 +13,9 @@ describe('a drain, and requests that wait for jobs', () => {
   let clients: ContinuationManager
   let job: Errand
   let next: Errand
+  let between: Gate
+  /** The handler is at the gate. */
+  let isBetween: boolean
   let served: Served
 
   beforeEach(async () => {
@@ -21,19 +24,35 @@ describe('a drain, and requests that wait for jobs', () => {
     clients = new ContinuationManager()
     job = errand()
     next = errand()
+    between = gate()
+    isBetween = false
     const work = lanes({ database: { concurrency: 1 } }, { clock })
     const app = new Koa()
     app.use(boundary).use(work)
     app.use(async (ctx) => {
       const { continuation } = ctx
+      const passBetween = async (): Promise<void> => {
+        isBetween = true
+        await between
+      }
       if (ctx.path === '/awaits-two') {
         const first = await continuation.waitFor('database', job.job)
+        await passBetween()
         ctx.body = [first, await continuation.waitFor('database', next.job)]
       } else if (ctx.path === '/comes-again-twice') {
         if (continuation.getAttribute('second') !== undefined) {
           ctx.body = [continuation.resultOf('database'), continuation.resultOf('second')]
         } else if (continuation.isInitial()) continuation.returnWhen('database', job.job)
-        else continuation.returnWhen('database', next.job, { as: 'second' })
+        else {
+          await passBetween()
+          continuation.returnWhen('database', next.job, { as: 'second' })
+        }
+      } else if (ctx.path === '/suspends-first') {
+        if (continuation.isInitial()) {
+          continuation.suspend()
+          await passBetween()
+          continuation.returnWhen('database', job.job)
+        } else ctx.body = [continuation.isExpired(), continuation.resultOf('database')]
       } else if (ctx.path === '/idle-then') {
         await continuation.waitFor('database', job.job)
         continuation.suspend()
@@ -112,13 +131,41 @@ describe('a drain, and requests that wait for jobs', () => {
       await until(() => job.begun === 1)
       const drained = boundary.drain({ timeout: 10_000 })
       job.done(1)
+      between.open()
       await until(() => next.begun === 1)
       clock.advance(5_000)
       next.done(2)
       assert.equal((await asking).body, '[1,2]')
       assert.deepEqual(await drained, { held: 1, failed: 0 })
     })
+
+    it(`${path}: who asks for a further job when those that are left have failed is refused`, async () => {
+      const asking = served.get(path)
+      await until(() => job.begun === 1)
+      const drained = boundary.drain({ timeout: 10_000 })
+      job.done(1)
+      await until(() => isBetween)
+      clock.advance(9_000)
+      between.open()
+      const { status, body } = await asking
+      assert.deepEqual([status, body], [503, 'Cannot hold this request: the server is going away'])
+      assert.equal(boundary.size, 0)
+      assert.deepEqual(await drained, { held: 1, failed: 1 })
+      next.done('too late')
+    })
   }
+
+  it('one that had suspended, and asks for its job when it has begun, has the result', async () => {
+    const asking = served.get('/suspends-first')
+    await until(() => isBetween)
+    const drained = boundary.drain({ timeout: 10_000 })
+    between.open()
+    await until(() => job.begun === 1)
+    clock.advance(5_000)
+    job.done('a result')
+    assert.equal((await asking).body, '[false,"a result"]')
+    assert.deepEqual(await drained, { held: 1, failed: 0 })
+  })
 
   it('who wants to be held for something else after its job is refused', async () => {
     const asking = served.get('/idle-then')

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import { Agent } from 'node:http'
 import { connect } from 'node:net'
 import type { QosOptions } from '../../src/flow/qos.js'
+import { continuations } from '../../src/index.js'
 import { until } from '../support/gate.js'
+import { ManualClock } from '../support/manual-clock.js'
 import { type QosScene, qosScene } from './qos-scene.js'
 
 describe('drain of qos()', () => {
@@ -78,6 +80,35 @@ describe('drain of qos()', () => {
     socket.destroy()
     assert.deepEqual(await drained, { held: 1, failed: 1 })
   })
+
+  for (const above of ['qos()', 'continuations()']) {
+    it(`${above} above: who was parked, and finds no place to go on shortly before the timeout, is refused`, async () => {
+      const clock = new ManualClock()
+      const boundary = continuations({ clock })
+      stage = await qosScene({ timeout: 0 }, (app, limit, handler) => {
+        for (const one of above === 'qos()' ? [limit, boundary] : [boundary, limit]) app.use(one)
+        app.use((ctx, next) => {
+          if (ctx.path !== '/parked') return handler(ctx, next)
+          if (ctx.continuation.isInitial()) ctx.continuation.suspend()
+          else ctx.body = 'nothing yet'
+          return undefined
+        })
+      })
+      const parked = stage.get('/parked')
+      await until(() => boundary.size === 1 && stage.qos.running === 0)
+      const other = await stage.enter('/other')
+      const drained = Promise.all([stage.qos.drain(), boundary.drain({ timeout: 10_000 })])
+      clock.advance(8_999)
+      await until(() => stage.qos.suspended === 1)
+      clock.advance(1)
+      const { status, headers } = await parked
+      assert.deepEqual([status, typeof headers['retry-after'], stage.qos.suspended], [503, 'string', 0])
+      assert.deepEqual((await drained)[1], { held: 1, failed: 1 })
+      other.visit.answer()
+      assert.equal((await other.asking).status, 200)
+      assert.deepEqual([stage.qos.running, stage.qos.suspended], [0, 0])
+    })
+  }
 
   it('wrong options: an error with a code, and nobody is refused', async () => {
     await open()

@@ -34,6 +34,9 @@ export class BareHost implements Host {
   admit(): void {
     this.held++
   }
+  refuse(): boolean {
+    return false
+  }
   release(): void {
     this.held--
   }

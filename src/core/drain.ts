@@ -61,9 +61,18 @@ export async function drain(
   await new Promise<void>((resolve) => {
     let timer = clock.setTimeout(failRest, patience, undefined)
 
-    function failRest(): void {
+    function refuse(life: Life): void {
+      const error = new DrainError(random)
       // one that was kept before it suspended has nothing to fail yet
-      for (const life of lives) if (life.isWaiting && life.fail(new DrainError(random))) late.add(life)
+      if (life.isWaiting ? life.fail(error) : life.host.refuse(error)) late.add(life)
+    }
+
+    function failRest(): void {
+      for (const life of lives) {
+        // for one that is between two jobs the second comes too late
+        life.listen({ onSuspend: () => life.isAtWork && refuse(life) })
+        refuse(life)
+      }
       timer = clock.setTimeout(resolve, timeout - patience, undefined)
     }
 
@@ -76,8 +85,10 @@ export async function drain(
 
     for (const life of lives) {
       if (end !== undefined && life.canBeHeld) life.listen({ onTimeout: end })
-      // kept before it suspended
-      if (!life.isWaiting && life.canBeHeld) life.listen({ onSuspend: () => life.retire(random() * window) })
+      // its handler still runs: it was kept before it suspended, or may yet ask for a job
+      if (life.phase === 'dispatched' || life.phase === 'suspending') {
+        life.listen({ onSuspend: () => life.retire(random() * window) })
+      }
       life.listen({ onComplete: () => leave(life) })
       life.retire(random() * window)
     }

@@ -42,6 +42,8 @@ export interface Host {
    * @param isAtWork for work that is to decide it: while the server goes away, one that was held before may be held for that
    */
   admit(isAtWork: boolean): void
+  /** One that is decided waits until it may go on: ends that with an error. `false` where it does not. */
+  refuse(error: unknown): boolean
   /** The hold that was admitted is over. */
   release(): void
   /** Remembers the async context that it is called in, for `enter`. That of the newest suspension holds. */

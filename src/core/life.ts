@@ -167,7 +167,8 @@ export class Life extends Chained<Life> {
   /** The server is going away: the time is up within so many milliseconds, unless it is up before. */
   retire(within: number): void {
     this.host.closing()
-    if (!isUndecided(this.phase) || this.isAtWork) return
+    // of one whose handler still runs it is not known yet
+    if (!isUndecided(this.phase) || this.isAtWork || this.phase === 'suspending') return
     const ms = Math.max(1, within)
     if (!isWaiting(this.phase)) this.#span = this.#span > 0 ? Math.min(this.#span, ms) : ms
     else if ((this.until ?? 0) > this.host.policy.clock.now() + ms) this.#deadline?.start(ms)

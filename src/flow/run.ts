@@ -30,7 +30,7 @@ export class Run implements Passage {
   #state: 'running' | 'parked' | 'waiting' | 'over'
   #since = 0
   #entering: Promise<void> | undefined
-  #stopEntering: (() => void) | undefined
+  #stopEntering: ((error?: unknown) => void) | undefined
 
   /** @param state `running`: it has a permit. `parked`: it had one in an earlier dispatch. */
   constructor(of: RunSettings, ctx: Koa.Context, state: 'running' | 'parked') {
@@ -63,6 +63,12 @@ export class Run implements Passage {
     return this.#entering
   }
 
+  refuse(error: unknown): boolean {
+    if (this.#state !== 'waiting') return false
+    this.#stopEntering?.(error)
+    return true
+  }
+
   /** @param well it has done what it was to do, so that its time may be learnt from */
   leave(well: boolean): void {
     const state = this.#state
@@ -86,11 +92,7 @@ export class Run implements Passage {
     const { permits, settings, timeout, expired } = this.#of
     return new Promise((resolve, reject) => {
       const deadline = new Deadline(settings, {
-        expire: () => {
-          stop()
-          this.#state = 'parked'
-          reject(expired())
-        },
+        expire: () => this.#stopEntering?.(expired()),
       })
       const waiting: Waiting = {
         ctx: this.ctx,
@@ -111,15 +113,13 @@ export class Run implements Passage {
         forget()
         this.#stopEntering = undefined
       }
-      this.#stopEntering = () => {
+      this.#stopEntering = (error) => {
         stop()
-        resolve()
+        if (this.#state === 'waiting') this.#state = 'parked'
+        if (error === undefined) resolve()
+        else reject(error)
       }
-      const forget = onceLeft(this.ctx, () => {
-        stop()
-        this.#state = 'parked'
-        resolve()
-      })
+      const forget = onceLeft(this.ctx, this.#stopEntering)
       permits.line.push(waiting)
       deadline.start(timeout)
     })

@@ -11,6 +11,8 @@ export interface Passage {
   parked(): void
   /** The request is to go on below. Answers with what to wait for first, if there is anything. */
   reenter(): Promise<void> | undefined
+  /** What `reenter` has answered with rejects with this error. `false` where nothing is waited for. */
+  refuse(error: unknown): boolean
 }
 
 const PASSAGE: unique symbol = Symbol('koa-continuation passage')
@@ -41,4 +43,10 @@ export function reenterAll(passage: Passage | undefined): Promise<void> | undefi
     if (entering !== undefined) return outer === undefined ? entering : entering.then(() => reenterAll(outer))
   }
   return undefined
+}
+
+/** Ends the wait of a request that is to go on, wherever that is. `false` where it waits for nothing. */
+export function refuseIn(passage: Passage | undefined, error: unknown): boolean {
+  for (let each = passage; each !== undefined; each = each.outer) if (each.refuse(error)) return true
+  return false
 }

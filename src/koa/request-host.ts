@@ -9,7 +9,7 @@ import { discardBody } from './body.js'
 import { hearStream, isOver, isUnheardStream } from './body-stream.js'
 import { closeAfter, cutOff, hasLeft, stopWaiting, watchConnection } from './connection.js'
 import { laneAbove } from './lanes.js'
-import { parkIn, passageOf, reenterAll } from './passage.js'
+import { parkIn, passageOf, reenterAll, refuseIn } from './passage.js'
 import type { Settings } from './settings.js'
 
 /** Koa's side of one request. Made for every request that passes a boundary, so it costs next to nothing. */
@@ -72,6 +72,10 @@ export class RequestHost implements Host {
 
   #groups(): { perClient?: string } {
     return this.#countedClient === undefined ? uncounted : { perClient: this.#countedClient }
+  }
+
+  refuse(error: unknown): boolean {
+    return refuseIn(passageOf(this.context), error)
   }
 
   capture(): void {
