@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { Agent } from 'node:http'
 import { connect } from 'node:net'
+import { lanes } from '../../src/flow/lanes.js'
 import type { QosOptions } from '../../src/flow/qos.js'
 import { continuations } from '../../src/index.js'
 import { until } from '../support/gate.js'
@@ -104,6 +105,31 @@ describe('drain of qos()', () => {
       const { status, headers } = await parked
       assert.deepEqual([status, typeof headers['retry-after'], stage.qos.suspended], [503, 'string', 0])
       assert.deepEqual((await drained)[1], { held: 1, failed: 1 })
+      other.visit.answer()
+      assert.equal((await other.asking).status, 200)
+      assert.deepEqual([stage.qos.running, stage.qos.suspended], [0, 0])
+    })
+  }
+
+  for (const above of ['qos()', 'continuations()']) {
+    it(`${above} above: who awaits something that is not there shortly before the timeout is refused, and needs no place for that`, async () => {
+      const clock = new ManualClock()
+      const boundary = continuations({ clock })
+      stage = await qosScene({ timeout: 0 }, (app, limit, handler) => {
+        for (const one of above === 'qos()' ? [limit, boundary] : [boundary, limit]) app.use(one)
+        app.use(lanes({ database: { concurrency: 1 } }, { clock }))
+        app.use(async (ctx, next) => {
+          if (ctx.path !== '/parked') return handler(ctx, next)
+          ctx.body = await ctx.continuation.waitFor('database', () => new Promise(() => {}))
+        })
+      })
+      const parked = stage.get('/parked')
+      await until(() => boundary.size === 1 && stage.qos.running === 0)
+      const other = await stage.enter('/other')
+      const drained = boundary.drain({ timeout: 10_000 })
+      clock.advance(9_000)
+      assert.equal((await parked).status, 503)
+      assert.deepEqual(await drained, { held: 1, failed: 1 })
       other.visit.answer()
       assert.equal((await other.asking).status, 200)
       assert.deepEqual([stage.qos.running, stage.qos.suspended], [0, 0])

@@ -63,8 +63,9 @@ export async function drain(
 
     function refuse(life: Life): void {
       const error = new DrainError(random)
+      const isRefused = life.host.refuse(error)
       // one that was kept before it suspended has nothing to fail yet
-      if (life.isWaiting ? life.fail(error) : life.host.refuse(error)) late.add(life)
+      if (isRefused || (life.isWaiting && life.fail(error))) late.add(life)
     }
 
     function failRest(): void {

@@ -42,7 +42,7 @@ export interface Host {
    * @param isAtWork for work that is to decide it: while the server goes away, one that was held before may be held for that
    */
   admit(isAtWork: boolean): void
-  /** One that is decided waits until it may go on: ends that with an error. `false` where it does not. */
+  /** One that is decided is not to wait until it may go on, but has this error. `false` where it does not wait for that now. */
   refuse(error: unknown): boolean
   /** The hold that was admitted is over. */
   release(): void

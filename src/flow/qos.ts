@@ -24,8 +24,8 @@ export interface Qos extends Koa.Middleware {
   readonly limit: number
   /**
    * The server goes away: nobody new is put in line, and who finds no free place is refused with a `DrainError`, 503. Those in line go on
-   * as places become free; who is there shortly before the timeout is refused like that, too. One
-   * that was parked below, and stands in line to go on, is the boundary's: the drain of that refuses it.
+   * as places become free; who is there shortly before the timeout is refused like that, too. One that was parked below, and is in line to
+   * go on, is the boundary's: the drain of that refuses it.
    *
    * @returns resolves when those that were in line have their answers, at the latest when the timeout is over
    * @throws {TypeError | RangeError} `ERR_INVALID_OPTION` for options not known, of the wrong type or out of range

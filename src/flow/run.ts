@@ -30,6 +30,8 @@ export class Run implements Passage {
   #state: 'running' | 'parked' | 'waiting' | 'over'
   #since = 0
   #entering: Promise<void> | undefined
+  /** With which it ends where it would have to wait for a permit. */
+  #refusal: unknown
   #stopEntering: ((error?: unknown) => void) | undefined
 
   /** @param state `running`: it has a permit. `parked`: it had one in an earlier dispatch. */
@@ -58,12 +60,14 @@ export class Run implements Passage {
       this.#begin()
       return undefined
     }
+    if (this.#refusal !== undefined) return Promise.reject(this.#refusal)
     this.#state = 'waiting'
     this.#entering = this.#wait()
     return this.#entering
   }
 
   refuse(error: unknown): boolean {
+    this.#refusal = error
     if (this.#state !== 'waiting') return false
     this.#stopEntering?.(error)
     return true

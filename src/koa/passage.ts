@@ -11,7 +11,7 @@ export interface Passage {
   parked(): void
   /** The request is to go on below. Answers with what to wait for first, if there is anything. */
   reenter(): Promise<void> | undefined
-  /** What `reenter` has answered with rejects with this error. `false` where nothing is waited for. */
+  /** The request is not to wait before it goes on: what `reenter` answers with rejects. `false` where it does not wait now. */
   refuse(error: unknown): boolean
 }
 
@@ -45,8 +45,9 @@ export function reenterAll(passage: Passage | undefined): Promise<void> | undefi
   return undefined
 }
 
-/** Ends the wait of a request that is to go on, wherever that is. `false` where it waits for nothing. */
+/** A request that is to go on does not wait for that, now or later, but has this error. `false` where it does not wait now. */
 export function refuseIn(passage: Passage | undefined, error: unknown): boolean {
-  for (let each = passage; each !== undefined; each = each.outer) if (each.refuse(error)) return true
-  return false
+  let waits = false
+  for (let each = passage; each !== undefined; each = each.outer) waits = each.refuse(error) || waits
+  return waits
 }
