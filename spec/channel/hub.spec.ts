@@ -215,6 +215,8 @@ describe('a hub of channels', () => {
     [undefined, 400, 'Which channel?'],
     [5, 400, 'Which channel?'],
     [{}, 400, 'Which channel?'],
+    [{ length: 2 ** 53 - 1 }, 400, 'Which channel?'],
+    [{ length: 1, 0: '5' }, 400, 'Which channel?'],
     [[5], 404, 'There is no channel 5: a name is a string'],
   ] as const) {
     it(`names that are ${JSON.stringify(said)}, as a client may write them: ${status}`, async () => {

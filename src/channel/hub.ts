@@ -156,8 +156,9 @@ export class Hub implements Iterable<Channel> {
   }
 
   #named(said: string | readonly string[]): Channel[] {
-    // what is no list names none
-    const wanted = [...new Set(typeof said === 'string' ? [said] : Array.from(said ?? []))]
+    // what is no list names none: whatever a client calls its length
+    const isList = typeof said === 'object' && said !== null && Symbol.iterator in said
+    const wanted = [...new Set(typeof said === 'string' ? [said] : isList ? said : [])]
     if (wanted.length === 0) throw new ChannelError(400, 'ERR_NO_CHANNEL', 'Which channel?')
     if (wanted.length > this.#perRequest) {
       const message = `A request may follow ${this.#perRequest} channels: got ${wanted.length}`
