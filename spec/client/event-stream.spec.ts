@@ -61,6 +61,15 @@ describe('the parser of event streams', () => {
     assert.deepEqual(events, [{ id: 'c-1' }, { '': '' }, { data: '' }])
   })
 
+  it('a carriage return that ended a piece is a line break once the next has come', () => {
+    const events: unknown[] = []
+    const feed = eventStream((event) => events.push(event))
+    for (const piece of ['data: 1\r', '\r', 'd']) feed(piece)
+    assert.deepEqual(events, [{ data: '1' }])
+    for (const piece of ['ata: 2\r\n\r', ':']) feed(piece)
+    assert.deepEqual(events, [{ data: '1' }, { data: '2' }])
+  })
+
   it('a long event in many pieces is looked through once', () => {
     const data = 'x'.repeat(100_000)
     const events: unknown[] = []

@@ -9,13 +9,13 @@ export type Fields = Readonly<Record<string, string | undefined>>
  */
 export function eventStream(tell: (fields: Fields) => void): (text: string) => void {
   let rest = ''
+  let last = ''
   let fields: Record<string, string> = {}
   return (text) => {
     rest += text
-    // a long line comes in many pieces: what is there of it is looked through once
-    if (!/\n|\r(?!$)/.test(text)) return
-    // a carriage return at the end may be half of a line break
-    const lines = rest.split(/\r?\n|\r(?!$)/)
+    // a long line comes in many pieces: what is there of it is looked through once; a carriage return at the end may be half of a line break
+    const lines = /\r?\n|\r(?!$)/.test(last + text) ? rest.split(/\r?\n|\r(?!$)/) : [rest]
+    last = text
     rest = lines.pop() as string
     for (const line of lines) {
       if (line) {
