@@ -221,8 +221,13 @@ export function cutOff(ctx: Koa.Context): void {
   const { res } = ctx
   const { stream } = res as { stream?: { close(code: number): void } }
   ;(ctx as Waited)[WAITS] = true
-  if (stream === undefined) res.destroy()
-  else stream.close(INTERNAL_ERROR)
+  if (stream === undefined) {
+    res.destroy()
+    return
+  }
+  // whoever waits by on-finished, as Koa may, would take the reset for an error
+  res.emit('end')
+  stream.close(INTERNAL_ERROR)
 }
 
 /** `NGHTTP2_INTERNAL_ERROR`. */

@@ -5,7 +5,7 @@ import { PassThrough } from 'node:stream'
 import type Koa from 'koa'
 import onFinished from 'on-finished'
 import { qos } from '../../../src/flow/qos.js'
-import { ContinuationManager, continuations, PlainHold } from '../../../src/index.js'
+import { type Continuation, ContinuationManager, continuations, PlainHold } from '../../../src/index.js'
 import { collected } from '../../support/collected.js'
 import { gate, turn, until } from '../../support/gate.js'
 import { forEachKoa } from '../../support/koas.js'
@@ -112,6 +112,34 @@ describe('what waits for the end of a response by on-finished, as Koa does', () 
       clients.resume()
       await parked()
       await heardOnce(ends, asking, () => clients.resume())
+    })
+
+    it('a response over HTTP/2 that the server cuts off has ended, and is no error besides that for which it was', async () => {
+      const ends: unknown[] = []
+      const app = new Koa()
+      app
+        .use((ctx, next) => {
+          onFinished(ctx.res, (error) => ends.push(error))
+          return next()
+        })
+        .use(continuations())
+        .use(park)
+      over2 = await serveHttp2(app)
+      const asking = askHttp2(await over2.connect(), { ':path': '/' })
+      await parked()
+      const { context } = [...clients][0] as Continuation
+      const failure = new Error('upstream gone')
+      const body = new PassThrough()
+      context.status = 200
+      context.flushHeaders()
+      context.body = body
+      clients.complete()
+      await new Promise(process.nextTick)
+      body.destroy(failure)
+      await assert.rejects(asking, { code: 'ERR_HTTP2_STREAM_ERROR' })
+      await turn()
+      assert.deepEqual(ends, [null])
+      assert.deepEqual(over2.errors, [failure])
     })
 
     it('an error of the connection while it is parked is reported once, as by Koa', async () => {
