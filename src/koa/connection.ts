@@ -38,9 +38,9 @@ export function watchConnection(ctx: Koa.Context, closed: Closed): void {
     return
   }
   // as once() does it, with a wrapper less to keep
-  onClosing(res, function close(this: EventEmitter & { readonly rstCode?: number; readonly destroyed?: boolean }) {
-    // reset with an error, which it has once it closes
-    if (this.rstCode && !this.destroyed) return
+  onClosing(res, function close(this: Closing) {
+    // one that was reset with an error, or destroyed, closes yet, and has its error then, and its session no more
+    if (this.session && (this.rstCode || this.destroyed)) return
     offClosing(this, close)
     const finished = isFinished(res)
     if (!finished) tellError(ctx)
@@ -49,16 +49,22 @@ export function watchConnection(ctx: Koa.Context, closed: Closed): void {
   watchQueued(res, () => closed(false))
 }
 
+interface Closing extends EventEmitter {
+  readonly session?: object
+  readonly rstCode?: number
+  readonly destroyed?: boolean
+}
+
 /**
  * Calls `listener` when a response is over. A stream of HTTP/2 that the client resets without an error while some of the response waits to be
  * sent never closes before Node.js 26; that the response was cut off it says at once.
  */
-function onClosing(res: Response, listener: (this: EventEmitter) => void): EventEmitter {
+function onClosing(res: Response, listener: (this: Closing) => void): EventEmitter {
   const closing = closingOf(res).on('close', listener)
   return closing === res ? closing : closing.on('aborted', listener)
 }
 
-function offClosing(closing: EventEmitter, listener: (this: EventEmitter) => void): void {
+function offClosing(closing: EventEmitter, listener: (this: Closing) => void): void {
   closing.off('close', listener).off('aborted', listener)
 }
 

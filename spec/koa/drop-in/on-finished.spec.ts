@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { constants } from 'node:http2'
+import { constants, type ServerHttp2Stream } from 'node:http2'
 import { connect, type Socket } from 'node:net'
 import { PassThrough } from 'node:stream'
 import type Koa from 'koa'
@@ -162,6 +162,25 @@ describe('what waits for the end of a response by on-finished, as Koa does', () 
       await turn()
       assert.deepEqual(codes(over2), ['ERR_HTTP2_STREAM_ERROR'])
     })
+
+    for (const of of ['stream', 'session'] as const) {
+      it(`an error that a ${of} of HTTP/2 is destroyed with while it is parked is reported once, as by Koa`, async () => {
+        const app = new Koa()
+        app.use(continuations()).use(park)
+        over2 = await serveHttp2(app)
+        const session = await over2.connect()
+        session.on('error', () => {})
+        askHttp2(session, { ':path': '/' })
+        await parked()
+        const { stream } = ([...clients][0] as Continuation).context.res as unknown as { stream: ServerHttp2Stream }
+        const error = new Error('no more')
+        if (of === 'stream') stream.destroy(error)
+        else stream.session?.on('error', () => {}).destroy(error)
+        await until(() => clients.size === 0)
+        await turn()
+        assert.deepEqual(over2.errors, [error])
+      })
+    }
 
     it('likewise where it was put aside before', async () => {
       const busy = gate()
