@@ -44,7 +44,7 @@ export async function request(asking: Asking, accept: string, sent?: () => void)
 
 /** What came is no answer of a channel. */
 export function refuse(what: string | null): never {
-  throw new ConnectionError('ERR_ANSWER', `The server answered as no channel does: ${what}`)
+  throw new ConnectionError('ERR_ANSWER', `No channel answered: ${what}`)
 }
 
 /** Gives each piece of the body to `take`, and waits for what it returns. */
