@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { constants } from 'node:http2'
+import { constants, type Http2ServerResponse } from 'node:http2'
 import { connect, type Socket } from 'node:net'
 import Koa from 'koa'
 import { Ear, Fan } from '../../src/channel/fan.js'
@@ -367,7 +367,13 @@ describe('a stream that listens', () => {
     let errors: Error[]
     const leave = async (options: ChannelOptions, parked: () => Promise<unknown>): Promise<void> => {
       channel = new Channel('news', options)
-      const app = new Koa().use(continuations()).use(channel.subscriber())
+      const app = new Koa()
+      // what is written behind its end is an error of the stream, which nobody needs to tell the app
+      app.use(({ res }, next) => {
+        ;(res as unknown as Http2ServerResponse).stream.on('error', (error: Error) => errors.push(error))
+        return next()
+      })
+      app.use(continuations()).use(channel.subscriber())
       const http2 = await serveHttp2(app)
       served = http2 as unknown as Served
       errors = http2.errors

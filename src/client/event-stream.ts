@@ -1,6 +1,9 @@
 /** The fields of an event by name, as they were written; a comment has the name `''`. */
 export type Fields = Readonly<Record<string, string | undefined>>
 
+/** A carriage return at the end may be half of a line break. */
+const BREAK = /\r?\n|\r(?!$)/
+
 /**
  * Reads an event stream piece by piece, and tells of each event, one without data too: there its id counts as well.
  *
@@ -13,8 +16,8 @@ export function eventStream(tell: (fields: Fields) => void): (text: string) => v
   let fields: Record<string, string> = {}
   return (text) => {
     rest += text
-    // a long line comes in many pieces: what is there of it is looked through once; a carriage return at the end may be half of a line break
-    const lines = /\r?\n|\r(?!$)/.test(last + text) ? rest.split(/\r?\n|\r(?!$)/) : [rest]
+    // a long line comes in many pieces: what is there of it is looked through once
+    const lines = BREAK.test(last + text) ? rest.split(BREAK) : [rest]
     last = text
     rest = lines.pop() as string
     for (const line of lines) {
